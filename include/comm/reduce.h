@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Sums over groups in the order of the fixed tree (base/tree.h), across ranks.
+ *
+ *     rank 0: nodes {0-1} {2}        every rank owns a segment of the vector: the nodes' pieces of a segment are sent
+ *     rank 1: nodes {3} {4-5}        to its owner, added there in tree order, and the sums are gathered by all.
+ *     rank 2: nodes {6-7}            Bytes per rank: 2 (W-1)/W of the vector, as an all-reduce, when runs are whole nodes.
+ */
+#ifndef MOE_COMM_REDUCE_H
+#define MOE_COMM_REDUCE_H
+
+#include <stddef.h>
+
+#include "base/real.h"
+#include "comm/comm.h"
+
+/** Receive buffers, kept between calls. Zeroed struct: empty and valid. */
+typedef struct Reduce {
+    real *piece;       // [n_nodes of all ranks, segment]
+    size_t max_piece;  // elements
+    void **request;    // scratch for the non-blocking calls
+    int max_request;
+} Reduce;
+
+/** node [number of this rank's tree_nodes(), n]: the sums of this rank's nodes, in order; afterwards node[0] [n] is the
+ * sum over all groups on every rank, bit-equal for any number of ranks; the others are scratch. n may be 0 and equal on all
+ * ranks; a rank without groups passes one node buffer all the same, for the result.
+ * Collective on comm: (W-1) x nodes messages each way and one gather. With one rank nothing is sent. */
+void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real **node, size_t n);
+
+void reduce_free(Reduce *reduce);
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the trainer knows of a model: a handful of function pointers. The tagger is the first. */
+#ifndef MOE_MODEL_TASK_H
+#define MOE_MODEL_TASK_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "data/batch.h"
+#include "moe/balance.h"
+#include "nn/params.h"
+
+/** Figures of a group of a step; sums of them over steps. The mixture's own figures follow. */
+enum {
+    TASK_LOSS,  // sum over sentences of the task's loss
+    TASK_SENTENCES,
+    TASK_TOKENS,
+    TASK_MOE  // then STAT_LOAD + E figures of moe/balance.h
+};
+
+typedef struct Task {
+    void *model;
+    Params *params;
+    int n_experts;  // 0: no mixture
+    int n_stats;    // TASK_MOE + STAT_LOAD + n_experts, the width of a row of figures
+
+    /** Loss and state of this rank's groups. stats [n_local, n_stats] is added to. Local. */
+    void (*forward)(void *model, const Batch *batch, double *stats, Arena *arena);
+
+    /** Gradients of (sum of losses) / S into the slots of params; after forward() of the same batch. Local. */
+    void (*backward)(void *model, const Batch *batch, Arena *arena);
+
+    /** Best label of every token of a batch built without training, at its number in the corpus. Nothing is dropped, nothing
+     * drawn. Local. */
+    void (*predict)(void *model, const Batch *batch, int *label, Arena *arena);
+} Task;
+
+#endif

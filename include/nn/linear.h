@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/** y = x w + b. Local. Weights w [d_in, d_out], b [d_out]; gradients are written, not added. */
+#ifndef MOE_NN_LINEAR_H
+#define MOE_NN_LINEAR_H
+
+#include "base/real.h"
+
+/** y [n, d_out] from x [n, d_in]. */
+void linear_forward(real *y, const real *x, const real *w, const real *b, int n, int d_in,
+                    int d_out);
+
+/** dx [n, d_in] (NULL: not wanted), dw, db from dy [n, d_out]. */
+void linear_backward(real *dx, real *dw, real *db, const real *dy, const real *x, const real *w,
+                     int n, int d_in, int d_out);
+
+#endif

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// moe_train: options -> corpora -> lexicon -> tagger -> trainer -> tables.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app/train_settings.h"
+#include "base/clock.h"
+#include "math/gemm.h"
+#include "train/evaluate.h"
+
+/** Everything that lives as long as the program. */
+typedef struct Session {
+    Comm comm;
+    Options options;
+    Option table[TRAIN_SETTINGS_MAX];
+    TrainSettings settings;
+    Notes notes;
+    Corpus train, dev, test;
+    Lexicon lexicon;
+    unsigned char *legal;  // [L + 1, L + 1]
+    Tagger tagger;
+    Progress progress;
+    FILE *metrics;
+} Session;
+
+/* ---- what is printed ---- */
+
+static void print_versions(void)
+{
+    printf("moe_train %s (commit %s, %s)\n%s\n%s\n", MOE_VERSION, MOE_COMMIT, REAL_NAME,
+           comm_library(), gemm_library());
+}
+
+static void print_corpus(const char *name, const Corpus *corpus)
+{
+    const Coverage *c = &corpus->coverage;
+    long total = 0;
+    for (int k = 0; k < LOOKUP_KINDS; k++) {
+        total += c->tokens[k];
+    }
+    const double percent = total > 0 ? 100.0 / (double)total : 0;
+    printf("%-5s %s: %d sentences, %d tokens, %d entities (%s)\n", name, corpus->conll.path,
+           corpus->conll.n_sentences, corpus->conll.n_tokens, corpus->n_entities,
+           tagset_scheme_name(corpus->scheme));
+    printf("      words found: %.1f%% as written, %.1f%% in lower case, %.1f%% with digits as 0, "
+           "%.1f%% unknown\n",
+           percent * (double)c->tokens[LOOKUP_EXACT], percent * (double)c->tokens[LOOKUP_LOWER],
+           percent * (double)c->tokens[LOOKUP_DIGITS], percent * (double)c->tokens[LOOKUP_UNKNOWN]);
+}
+
+static void print_vectors(const Session *session)
+{
+    const Vocab *vocab = &session->lexicon.vocab;
+    const Coverage *c = &session->lexicon.vectors_coverage;
+    const double percent = 100.0 / (double)session->train.conll.n_tokens;
+    if (session->settings.vectors != NULL) {
+        printf("vectors %s: %d rows of width %d; of the training tokens %.1f%% as written, %.1f%% "
+               "in lower case, %.1f%% "
+               "with digits as 0, %.1f%% not found\n",
+               session->settings.vectors, vocab->n_from_file, vocab->vectors.dim,
+               percent * (double)c->tokens[LOOKUP_EXACT], percent * (double)c->tokens[LOOKUP_LOWER],
+               percent * (double)c->tokens[LOOKUP_DIGITS],
+               percent * (double)c->tokens[LOOKUP_UNKNOWN]);
+    }
+    printf("words %d rows, characters %d, entity types %d, labels %d\n", vocab->vectors.n,
+           session->lexicon.chars.n, session->lexicon.tagset.n_types,
+           session->lexicon.tagset.n_labels);
+}
+
+static size_t active_per_token(const Session *session)
+{
+    const Params *params = &session->tagger.params;
+    const TrainSettings *s = &session->settings;
+    const size_t expert = params_count(params, PARAM_EXPERT);
+    return params_count(params, PARAM_DENSE) +
+           (expert == 0 ? 0 : expert / (size_t)s->experts * (size_t)s->top_k);
+}
+
+/** Bytes that a rank needs: weights, moments and gradient slots, with the word table and its moments. */
+static double memory_per_rank(const Session *session)
+{
+    const Params *params = &session->tagger.params;
+    const TrainSettings *s = &session->settings;
+    const int copies = (s->optimizer == OPTIM_SGD ? 2 : 3) + (s->average > 0);
+    const double words = (double)params_count(params, PARAM_ROWS);
+    return ((double)params->size * (copies + params->n_slots) + words * copies) *
+           (double)sizeof(real);
+}
+
+static void print_model(const Session *session)
+{
+    const Params *params = &session->tagger.params;
+    const TrainSettings *s = &session->settings;
+    const char *ffn[] = {"no feed-forward block", "dense feed-forward block", "mixture of experts"};
+    const int tokens =
+        (int)((double)session->train.conll.n_tokens / session->train.conll.n_sentences * s->batch);
+    printf("model BiLSTM %d x %d per direction, %s, CRF\n", s->layers, s->hidden, ffn[s->ffn]);
+    printf("parameters: dense %zu, experts %zu, word vectors %zu; active per token %zu (word "
+           "vectors apart)\n",
+           params_count(params, PARAM_DENSE), params_count(params, PARAM_EXPERT),
+           params_count(params, PARAM_ROWS), active_per_token(session));
+    printf("work per token: %.2f MFLOP forward, %.2f MFLOP with backward\n",
+           tagger_flops(&session->tagger.config) / 1e6,
+           3 * tagger_flops(&session->tagger.config) / 1e6);
+    printf("ranks %d, groups %d, batch %d sentences (about %d tokens)\n", session->comm.size,
+           s->groups, s->batch, tokens);
+    if (s->ffn == FFN_MOE) {
+        const int of_group = tokens / s->groups,
+                  capacity = plan_capacity(session->tagger.config.capacity, of_group, s->experts,
+                                           s->top_k);
+        printf("experts %d, %d per token, ", s->experts, s->top_k);
+        if (s->capacity_factor > 0) {
+            printf("capacity %d of about %d tokens of a group\n", capacity, of_group);
+        } else {
+            printf("no capacity limit\n");
+        }
+    }
+    printf("memory per rank: %.0f MiB (weights, moments, gradients), and the corpora and a batch\n",
+           memory_per_rank(session) / 1048576);
+}
+
+/* ---- the steps of the program ---- */
+
+static Status read_corpora(Session *session)
+{
+    const TrainSettings *s = &session->settings;
+    struct {
+        const char *path;
+        Corpus *corpus;
+    } file[] = {{s->train, &session->train}, {s->dev, &session->dev}, {s->test, &session->test}};
+    ConllColumns columns;
+    TRY(conll_columns(&columns, s->columns));
+    for (int i = 0; i < 3; i++) {
+        if (file[i].path != NULL) {
+            TRY(corpus_read(file[i].corpus, file[i].path, columns, s->comment_prefix,
+                            &session->notes));
+            notes_end(&session->notes, file[i].path);
+        }
+    }
+    TRY(lexicon_build(&session->lexicon, &session->train, s->vectors, s->word_dim, s->seed,
+                      &session->notes));
+    for (int i = 0; i < 3; i++) {
+        if (file[i].path != NULL) {
+            corpus_encode(file[i].corpus, &session->lexicon, &session->notes);
+            notes_end(&session->notes, file[i].path);
+        }
+    }
+    return status_ok();
+}
+
+static Status check_out(const TrainSettings *s)
+{
+    struct stat info;
+    if (!s->dry_run && stat(s->out, &info) == 0) {
+        if (!S_ISDIR(info.st_mode)) {
+            return status_error(CODE_OPTION, "--out %s: is a file; name a folder", s->out);
+        }
+        if (!s->overwrite) {
+            return status_error(CODE_OPTION,
+                                "--out %s: exists already; name another folder, or add --overwrite",
+                                s->out);
+        }
+    }
+    return status_ok();
+}
+
+/** The run folder with config.ini and an open metrics.jsonl; by one rank. */
+static Status open_out(Session *session)
+{
+    const char *out = session->settings.out;
+    char path[4096];
+    if (mkdir(out, 0777) != 0 && errno != EEXIST) {
+        return status_error(CODE_OPTION, "--out %s: cannot be made: %s", out, strerror(errno));
+    }
+    snprintf(path, sizeof path, "%s/config.ini", out);
+    FILE *config = fopen(path, "w");
+    if (config == NULL) {
+        return status_error(CODE_OPTION, "%s: cannot be written: %s", path, strerror(errno));
+    }
+    options_write(&session->options, config);
+    if (fclose(config) != 0) {
+        return status_error(CODE_FAILED, "%s: cannot be written: %s", path, strerror(errno));
+    }
+    snprintf(path, sizeof path, "%s/metrics.jsonl", out);
+    session->metrics = fopen(path, "w");
+    if (session->metrics == NULL) {
+        return status_error(CODE_OPTION, "%s: cannot be written: %s", path, strerror(errno));
+    }
+    return status_ok();
+}
+
+static void build_tagger(Session *session)
+{
+    const Tagset *tagset = &session->lexicon.tagset;
+    const int L = tagset->n_labels;
+    int first = 0, last = 0;
+    session->legal = mem_alloc((size_t)(L + 1) * (size_t)(L + 1), 1);
+    for (int from = 0; from <= L; from++) {
+        for (int to = 0; to <= L; to++) {
+            session->legal[from * (L + 1) + to] = from == L
+                                                      ? to < L && tagset_legal_start(tagset, to)
+                                                  : to == L ? tagset_legal_end(tagset, from)
+                                                            : tagset_legal(tagset, from, to);
+        }
+    }
+    comm_groups(&session->comm, session->settings.groups, &first, &last);
+    tagger_init(&session->tagger, train_settings_tagger(&session->settings, &session->lexicon),
+                session->lexicon.vocab.vectors.row, session->legal, first, last);
+}
+
+static Status train(Session *session)
+{
+    const bool root = comm_is_root(&session->comm);
+    const TrainSettings *s = &session->settings;
+    progress_init(&session->progress, (ProgressStyle)s->progress, root ? stdout : NULL,
+                  session->metrics);
+    Trainer trainer = {.config = train_settings_trainer(s),
+                       .comm = &session->comm,
+                       .task = tagger_task(&session->tagger),
+                       .lexicon = &session->lexicon,
+                       .train = &session->train,
+                       .dev = &session->dev,
+                       .test = s->test != NULL ? &session->test : NULL,
+                       .progress = &session->progress,
+                       .active_per_token = active_per_token(session)};
+    trainer.config.peak = gemm_measure_peak();
+    comm_max_double(&session->comm, &trainer.config.peak, 1);
+    Status status = trainer_run(&trainer);
+    if (status.code == CODE_OK && root) {
+        char title[64];
+        snprintf(title, sizeof title, "development, epoch %d (the best)", trainer.best_epoch);
+        evaluate_table(stdout, &trainer.best_dev, title);
+        if (s->test != NULL) {
+            evaluate_table(stdout, &trainer.best_test, "test, at that epoch");
+        }
+    }
+    trainer_free(&trainer);
+    return status;
+}
+
+static Status run(Session *session, int argc, char **argv)
+{
+    TrainSettings *s = &session->settings;
+    const bool root = comm_is_root(&session->comm);
+    TRY(comm_agree(&session->comm, options_parse(&session->options, argc, argv)));
+    if (s->help || s->version) {
+        if (root && s->help) {
+            options_help(&session->options, stdout);
+        } else if (root) {
+            print_versions();
+        }
+        return status_ok();
+    }
+    if (session->options.n_arguments > 0) {
+        return status_error(CODE_OPTION, "%s: not an option; see moe_train --help",
+                            session->options.argument[0]);
+    }
+    TRY(train_settings_complete(s, session->comm.size));
+    TRY(comm_agree(&session->comm, check_out(s)));
+    session->notes.out = root ? stderr : NULL;
+    TRY(comm_agree(&session->comm, read_corpora(session)));
+    build_tagger(session);
+    if (root) {
+        print_corpus("train", &session->train);
+        print_corpus("dev", &session->dev);
+        if (s->test != NULL) {
+            print_corpus("test", &session->test);
+        }
+        print_vectors(session);
+        print_model(session);
+        fflush(stdout);
+    }
+    if (s->dry_run) {
+        return status_ok();
+    }
+    TRY(comm_agree(&session->comm, root ? open_out(session) : status_ok()));
+    return train(session);
+}
+
+static void session_free(Session *session)
+{
+    if (session->metrics != NULL) {
+        fclose(session->metrics);
+    }
+    tagger_free(&session->tagger);
+    mem_free(session->legal);
+    lexicon_free(&session->lexicon);
+    corpus_free(&session->train);
+    corpus_free(&session->dev);
+    corpus_free(&session->test);
+    options_free(&session->options);
+}
+
+int main(int argc, char **argv)
+{
+    static Session session;
+    comm_init(&session.comm, &argc, &argv);
+    gemm_init();
+    train_settings_table(&session.options, session.table, &session.settings);
+    Status status = run(&session, argc, argv);
+    if (status.code != CODE_OK && comm_is_root(&session.comm)) {
+        fflush(stdout);
+        fprintf(stderr, "moe_train: %s\n", status.text);
+    }
+    session_free(&session);
+    comm_free(&session.comm);
+    return status.code;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "moe/balance.h"
+
+#include <math.h>
+
+/** Share of the tokens of a group whose first choice is expert e, times the tokens: a count. */
+static long first_choices(const Gate *gate, const Plan *plan, int group, int e)
+{
+    long n = 0;
+    for (int t = plan->groups.start[group]; t < plan->groups.start[group + 1]; t++) {
+        n += gate->expert[(size_t)t * (size_t)plan->top_k] == e;
+    }
+    return n;
+}
+
+void balance_backward(real *dprob, const Gate *gate, const Plan *plan, int group, double scale)
+{
+    const double n = plan->groups.start[group + 1] - plan->groups.start[group];
+    for (int e = 0; e < plan->n_experts; e++) {
+        dprob[e] = n > 0 ? (real)(scale * plan->n_experts *
+                                  (double)first_choices(gate, plan, group, e) / n / n)
+                         : 0;
+    }
+}
+
+void balance_stats(double *stats, const Gate *gate, const Plan *plan, int group)
+{
+    const int E = plan->n_experts, K = plan->top_k;
+    const int first = plan->groups.start[group], last = plan->groups.start[group + 1];
+    const double n = last - first;
+    stats[STAT_TOKENS] += n;
+    for (int t = first; t < last; t++) {
+        const double z = (double)gate->log_sum_exp[t];
+        stats[STAT_Z] += z * z;
+        for (int e = 0; e < E; e++) {
+            const double p = (double)gate->prob[(size_t)t * (size_t)E + (size_t)e];
+            stats[STAT_ENTROPY] -= p > 0 ? p * log(p) : 0;
+        }
+        for (int k = 0; k < K; k++) {
+            const uint8_t status = plan->status[(size_t)t * (size_t)K + (size_t)k];
+            stats[STAT_KEPT + status]++;
+        }
+    }
+    for (int e = 0; e < E; e++) {
+        double importance = 0;
+        for (int t = first; t < last; t++) {
+            importance += (double)gate->prob[(size_t)t * (size_t)E + (size_t)e];
+        }
+        stats[STAT_BALANCE] +=
+            n > 0 ? E * (double)first_choices(gate, plan, group, e) * importance / n : 0;
+        const int block = e * plan->groups.n_groups + group;
+        stats[STAT_LOAD + e] += plan->block_start[block + 1] - plan->block_start[block];
+    }
+}

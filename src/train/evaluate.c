@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/evaluate.h"
+
+#include <string.h>
+
+enum { TAG_TEXT = 256 };
+
+void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corpus *corpus,
+                      BatchMaker *maker, Arena *arena)
+{
+    BatchOrder order = {0};
+    batch_order_by_length(&order, corpus, EVALUATE_BATCH);
+    for (int i = 0; i < corpus->conll.n_tokens; i++) {
+        label[i] = -1;
+    }
+    for (int b = comm->rank; b < order.n_batches; b += comm->size) {
+        Batch batch;
+        batch_build(&batch, maker, corpus, order.sentence + order.start[b],
+                    order.start[b + 1] - order.start[b], 1, 0, 1, 0, false, arena);
+        task->predict(task->model, &batch, label, arena);
+        arena_reset(arena);
+    }
+    comm_max_int(comm, label, corpus->conll.n_tokens);
+    batch_order_free(&order);
+}
+
+void evaluate_score(Chunks *chunks, const Corpus *corpus, const Lexicon *lexicon, const int *label)
+{
+    char text[TAG_TEXT];
+    for (int s = 0; s < corpus->conll.n_sentences; s++) {
+        for (int i = corpus->conll.sentence_start[s]; i < corpus->conll.sentence_start[s + 1];
+             i++) {
+            tagset_iob2_text(&lexicon->tagset, label[i], text, sizeof text);
+            chunks_token(chunks, string_table_text(&lexicon->gold_texts, corpus->gold[i]), text);
+        }
+        chunks_boundary(chunks);
+    }
+    chunks_finish(chunks);
+}
+
+void evaluate_write(FILE *out, const Corpus *corpus, const Lexicon *lexicon, const int *label)
+{
+    char text[TAG_TEXT];
+    for (int s = 0; s < corpus->conll.n_sentences; s++) {
+        for (int i = corpus->conll.sentence_start[s]; i < corpus->conll.sentence_start[s + 1];
+             i++) {
+            tagset_iob2_text(&lexicon->tagset, label[i], text, sizeof text);
+            for (const char *c = conll_word(&corpus->conll, i); *c != '\0'; c++) {
+                putc(*c == ' ' ? '_' : *c, out);  // scorers split at every space
+            }
+            fprintf(out, " %s %s\n", string_table_text(&lexicon->gold_texts, corpus->gold[i]),
+                    text);
+        }
+        putc('\n', out);
+    }
+}
+
+static void table_row(FILE *out, const char *name, const ChunkCounts *c)
+{
+    fprintf(out, "  %-16s %9.2f %9.2f %9.2f %9ld %9ld %9ld\n", name, chunks_precision(c),
+            chunks_recall(c), chunks_f1(c), c->gold, c->guessed, c->correct);
+}
+
+/** order [n]: types by name. */
+static void sort_types(int *order, const StringTable *types)
+{
+    for (int i = 0; i < types->n; i++) {
+        int at = i;
+        for (; at > 0 &&
+               strcmp(string_table_text(types, order[at - 1]), string_table_text(types, i)) > 0;
+             at--) {
+            order[at] = order[at - 1];
+        }
+        order[at] = i;
+    }
+}
+
+void evaluate_table(FILE *out, const Chunks *chunks, const char *title)
+{
+    int *order = mem_alloc((size_t)chunks->types.n, sizeof *order);
+    sort_types(order, &chunks->types);
+    fprintf(out, "\n%s\n  %-16s %9s %9s %9s %9s %9s %9s\n", title, "type", "precision", "recall",
+            "F1", "gold", "found", "correct");
+    for (int i = 0; i < chunks->types.n; i++) {
+        table_row(out, string_table_text(&chunks->types, order[i]), &chunks->type[order[i]]);
+    }
+    table_row(out, "all", &chunks->all);
+    mem_free(order);
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "math/gemm.h"
+#include "train/evaluate.h"
+#include "train/gradsync.h"
+
+/** Memory and counters of a run in progress. */
+typedef struct Run {
+    Trainer *trainer;
+    Optim optim;
+    Reduce reduce;
+    BatchMaker maker;
+    BatchOrder order;
+    Arena arena;  // of the step
+    int first_group, last_group;
+    double
+        *epoch_stats;  // [G, n_stats] figures of this epoch; rows of other ranks' groups are zero
+    double *recent_stats;  // [G, n_stats] since the last log line
+    double epoch_start, recent_start, run_start, epoch_flops,
+        evaluating;  // evaluating: seconds spent so, not training
+    double norm;     // of the last gradient, before clipping
+    int *label;      // [tokens of the largest corpus]
+    int epochs_without_gain;
+} Run;
+
+/* ---- figures ---- */
+
+/** Sum of the rows of all groups, on all ranks: adding zeros is exact in any order, the groups are added in theirs. */
+static void sum_stats(const Run *run, const double *rows, double *sum)
+{
+    const Trainer *trainer = run->trainer;
+    const int n = trainer->task.n_stats, G = trainer->config.groups;
+    double *all = mem_alloc((size_t)G * (size_t)n, sizeof *all);
+    memcpy(all, rows, (size_t)G * (size_t)n * sizeof *all);
+    comm_sum_with_zeros(trainer->comm, all, G * n);
+    memset(sum, 0, (size_t)n * sizeof *sum);
+    for (int g = 0; g < G; g++) {
+        for (int i = 0; i < n; i++) {
+            sum[i] += all[(size_t)g * (size_t)n + (size_t)i];
+        }
+    }
+    mem_free(all);
+}
+
+/** What this rank's groups say of all: their sum, scaled to G groups. Local, for the bar. */
+static void own_stats(const Run *run, const double *rows, double *sum)
+{
+    const int n = run->trainer->task.n_stats, n_local = run->last_group - run->first_group;
+    for (int g = run->first_group; g < run->last_group; g++) {
+        for (int i = 0; i < n; i++) {
+            sum[i] +=
+                rows[(size_t)g * (size_t)n + (size_t)i] * run->trainer->config.groups / n_local;
+        }
+    }
+}
+
+static double ratio(double a, double b)
+{
+    return b > 0 ? a / b : 0;
+}
+
+static double drop_rate(const Run *run, const double *sum)
+{
+    const double *moe = sum + TASK_MOE;
+    return run->trainer->task.n_experts == 0
+               ? -1
+               : ratio(moe[STAT_DROPPED], moe[STAT_KEPT] + moe[STAT_DROPPED] + moe[STAT_SKIPPED]);
+}
+
+static double max_load_over_mean(const Run *run, const double *sum)
+{
+    const int E = run->trainer->task.n_experts;
+    double max = 0, total = 0;
+    for (int e = 0; e < E; e++) {
+        const double load = sum[TASK_MOE + STAT_LOAD + e];
+        max = load > max ? load : max;
+        total += load;
+    }
+    return ratio(max * E, total);
+}
+
+static void write_figures(const Run *run, const double *sum, double seconds)
+{
+    Progress *p = run->trainer->progress;
+    metrics_number(p, "loss", ratio(sum[TASK_LOSS], sum[TASK_SENTENCES]));
+    metrics_number(p, "tokens_per_s", ratio(sum[TASK_TOKENS], seconds));
+    metrics_number(p, "sentences_per_s", ratio(sum[TASK_SENTENCES], seconds));
+    if (run->trainer->task.n_experts > 0) {
+        const double *moe = sum + TASK_MOE;
+        metrics_number(p, "drop_rate", drop_rate(run, sum));
+        metrics_number(
+            p, "skip_rate",
+            ratio(moe[STAT_SKIPPED], moe[STAT_KEPT] + moe[STAT_DROPPED] + moe[STAT_SKIPPED]));
+        metrics_number(p, "load_max_over_mean", max_load_over_mean(run, sum));
+        metrics_number(p, "aux_loss", ratio(moe[STAT_BALANCE], moe[STAT_TOKENS]));
+        metrics_number(p, "z_loss", ratio(moe[STAT_Z], moe[STAT_TOKENS]));
+        metrics_number(p, "gate_entropy", ratio(moe[STAT_ENTROPY], moe[STAT_TOKENS]));
+    }
+}
+
+static double steps_left(const Run *run, int epoch, int batch)
+{
+    const TrainConfig *c = &run->trainer->config;
+    double left = (double)(c->epochs - epoch) * run->order.n_batches - batch;
+    if (c->max_steps > 0 && left > (double)(c->max_steps - run->trainer->steps)) {
+        left = (double)(c->max_steps - run->trainer->steps);
+    }
+    return left;
+}
+
+/** Progress of this step; every log_every steps a line of the figures since the last. Collective when it logs. */
+static void report_step(Run *run, int epoch, int batch)
+{
+    Trainer *trainer = run->trainer;
+    const int n = trainer->task.n_stats;
+    const double now = clock_now();
+    const bool log = trainer->steps % trainer->config.log_every == 0;
+    double *sum = ARENA_ZEROED(&run->arena, double, n);
+    if (log) {
+        sum_stats(run, run->recent_stats, sum);
+    } else {
+        own_stats(run, run->recent_stats, sum);
+    }
+    ProgressStep step = {.epoch = epoch + 1,
+                         .n_epochs = trainer->config.epochs,
+                         .done = batch + 1,
+                         .total = run->order.n_batches,
+                         .loss = ratio(sum[TASK_LOSS], sum[TASK_SENTENCES]),
+                         .tokens_per_s = ratio(sum[TASK_TOKENS], now - run->recent_start),
+                         .drop_rate = drop_rate(run, sum),
+                         .best_f1 = trainer->best_f1};
+    step.seconds_left =
+        steps_left(run, epoch, batch + 1) * (now - run->run_start) / (double)trainer->steps;
+    progress_bar(trainer->progress, &step);
+    if (log) {
+        progress_plain(trainer->progress, &step);
+        metrics_begin(trainer->progress, "step");
+        metrics_integer(trainer->progress, "epoch", epoch + 1);
+        metrics_integer(trainer->progress, "step", trainer->steps);
+        write_figures(run, sum, now - run->recent_start);
+        metrics_number(trainer->progress, "grad_norm", run->norm);
+        metrics_end(trainer->progress);
+        memset(run->recent_stats, 0, (size_t)trainer->config.groups * (size_t)n * sizeof(double));
+        run->recent_start = clock_now();
+    }
+}
+
+/* ---- one step ---- */
+
+/** Which tensor is not finite, and where in the data: the gradient is the same on all ranks, so all leave together. */
+static Status not_finite(const Run *run, int epoch, int batch)
+{
+    const Trainer *trainer = run->trainer;
+    const Conll *conll = &trainer->train->conll;
+    const char *weights = params_not_finite(trainer->task.params, false);
+    const char *gradient = params_not_finite(trainer->task.params, true);
+    const int sentence = run->order.sentence[run->order.start[batch]];
+    return status_error(CODE_FAILED,
+                        "step %ld (epoch %d, batch %d, with the sentence at %s:%ld): the %s of "
+                        "tensor %s is not finite; lower "
+                        "--lr or --clip",
+                        trainer->steps + 1, epoch + 1, batch + 1, conll->path,
+                        conll->sentence_line[sentence], weights != NULL ? "value" : "gradient",
+                        weights != NULL ? weights
+                                        : (gradient != NULL ? gradient : "(norm overflow)"));
+}
+
+static Status train_step(Run *run, int epoch, int b)
+{
+    Trainer *trainer = run->trainer;
+    const TrainConfig *c = &trainer->config;
+    Task *task = &trainer->task;
+    const int n_stats = task->n_stats, *sentences = run->order.sentence + run->order.start[b];
+    double *stats =
+        ARENA_ZEROED(&run->arena, double, (run->last_group - run->first_group) * n_stats);
+    Batch batch;
+
+    batch_build(&batch, &run->maker, trainer->train, sentences,
+                run->order.start[b + 1] - run->order.start[b], c->groups, run->first_group,
+                run->last_group, (uint32_t)trainer->steps, true, &run->arena);
+    task->forward(task->model, &batch, stats, &run->arena);
+    task->backward(task->model, &batch, &run->arena);
+    gradsync_sum(&run->reduce, trainer->comm, task->params, c->groups);
+    run->norm = optim_grad_norm(task->params);
+    if (!isfinite(run->norm)) {
+        return not_finite(run, epoch, b);
+    }
+    const double scale = c->clip > 0 && run->norm > c->clip ? c->clip / run->norm : 1;
+    optim_step(&run->optim, task->params, schedule_lr(&c->schedule, epoch, trainer->steps), scale);
+
+    for (int i = 0; i < (run->last_group - run->first_group) * n_stats; i++) {
+        const size_t at = (size_t)run->first_group * (size_t)n_stats + (size_t)i;
+        run->epoch_stats[at] += stats[i];
+        run->recent_stats[at] += stats[i];
+    }
+    trainer->steps++;
+    report_step(run, epoch, b);
+    arena_reset(&run->arena);
+    return status_ok();
+}
+
+/* ---- evaluation ---- */
+
+static void write_scores(Progress *p, const char *split, const Chunks *chunks)
+{
+    const double value[] = {chunks_precision(&chunks->all), chunks_recall(&chunks->all),
+                            chunks_f1(&chunks->all), chunks_accuracy(chunks)};
+    const char *name[] = {"precision", "recall", "f1", "accuracy"};
+    for (int i = 0; i < 4; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s_%s", split, name[i]);
+        metrics_number(p, text, value[i]);
+    }
+}
+
+/** Score a corpus with the weights as they are. Collective. */
+static void score_corpus(Run *run, const Corpus *corpus, Chunks *chunks)
+{
+    Trainer *trainer = run->trainer;
+    chunks_free(chunks);
+    evaluate_predict(run->label, &trainer->task, trainer->comm, corpus, &run->maker, &run->arena);
+    evaluate_score(chunks, corpus, trainer->lexicon, run->label);
+}
+
+/** Keep the predictions that the best score came from: DIR/NAME.predicted.conll. */
+static Status keep_predictions(const Run *run, const char *split, const Corpus *corpus)
+{
+    const Trainer *trainer = run->trainer;
+    char path[4096];
+    Status status = status_ok();
+    if (comm_is_root(trainer->comm) && trainer->config.dir != NULL) {
+        snprintf(path, sizeof path, "%s/%s.predicted.conll", trainer->config.dir, split);
+        FILE *out = fopen(path, "w");
+        if (out != NULL) {
+            evaluate_write(out, corpus, trainer->lexicon, run->label);
+        }
+        if (out == NULL || ferror(out) || fclose(out) != 0) {
+            status = status_error(CODE_FAILED, "%s: cannot be written: %s", path, strerror(errno));
+        }
+    }
+    return comm_agree(trainer->comm, status);
+}
+
+/** Development scores (of the averaged weights when there are any); at a new best also the test corpus's. Collective. */
+static Status evaluate_epoch(Run *run, int epoch, Chunks *dev)
+{
+    Trainer *trainer = run->trainer;
+    const double start = clock_now();
+    optim_swap_average(&run->optim, trainer->task.params);
+    score_corpus(run, trainer->dev, dev);
+    const double f1 = chunks_f1(&dev->all);
+    run->epochs_without_gain++;
+    if (f1 > trainer->best_f1) {
+        trainer->best_f1 = f1;
+        trainer->best_epoch = epoch + 1;
+        run->epochs_without_gain = 0;
+        TRY(keep_predictions(run, "dev", trainer->dev));
+        chunks_free(&trainer->best_dev);
+        evaluate_score(&trainer->best_dev, trainer->dev, trainer->lexicon, run->label);
+        if (trainer->test != NULL) {
+            score_corpus(run, trainer->test, &trainer->best_test);
+            TRY(keep_predictions(run, "test", trainer->test));
+        }
+    }
+    optim_swap_average(&run->optim, trainer->task.params);
+    run->evaluating += clock_now() - start;
+    return status_ok();
+}
+
+/* ---- the run ---- */
+
+static void report_epoch(Run *run, int epoch, const Chunks *dev, double train_seconds)
+{
+    Trainer *trainer = run->trainer;
+    Progress *p = trainer->progress;
+    double *sum = mem_alloc((size_t)trainer->task.n_stats, sizeof *sum),
+           flops = gemm_flops() - run->epoch_flops;
+    sum_stats(run, run->epoch_stats, sum);
+    const double percent = 100 * ratio(flops, train_seconds * trainer->config.peak);
+    metrics_begin(p, "epoch");
+    metrics_integer(p, "epoch", epoch + 1);
+    metrics_integer(p, "step", trainer->steps);
+    write_figures(run, sum, train_seconds);
+    metrics_number(p, "percent_of_peak", percent);
+    metrics_number(p, "lr", schedule_lr(&trainer->config.schedule, epoch, trainer->steps - 1));
+    metrics_number(p, "seconds", train_seconds);
+    write_scores(p, "dev", dev);
+    metrics_end(p);
+    progress_line(p,
+                  "epoch %d/%d  loss %.3f  dev P %.2f R %.2f F1 %.2f%s  %.0f tokens/s (%.0f%% of "
+                  "peak)  %.1f s",
+                  epoch + 1, trainer->config.epochs, ratio(sum[TASK_LOSS], sum[TASK_SENTENCES]),
+                  chunks_precision(&dev->all), chunks_recall(&dev->all), chunks_f1(&dev->all),
+                  trainer->best_epoch == epoch + 1 ? " *" : "",
+                  ratio(sum[TASK_TOKENS], train_seconds), percent, train_seconds);
+    mem_free(sum);
+}
+
+static Status train_epoch(Run *run, int epoch)
+{
+    Trainer *trainer = run->trainer;
+    const TrainConfig *c = &trainer->config;
+    const size_t stats_bytes = (size_t)c->groups * (size_t)trainer->task.n_stats * sizeof(double);
+    batch_order_training(&run->order, trainer->train, c->batch, c->seed, epoch);
+    memset(run->epoch_stats, 0, stats_bytes);
+    memset(run->recent_stats, 0, stats_bytes);
+    run->epoch_start = run->recent_start = clock_now();
+    run->epoch_flops = gemm_flops();
+    for (int b = 0;
+         b < run->order.n_batches && (c->max_steps == 0 || trainer->steps < c->max_steps); b++) {
+        TRY(train_step(run, epoch, b));
+    }
+    const double seconds = clock_now() - run->epoch_start, flops = gemm_flops();
+    Chunks dev = {0};
+    Status status = evaluate_epoch(run, epoch, &dev);
+    run->epoch_flops += gemm_flops() - flops;  // products of the evaluation do not count
+    if (status.code == CODE_OK) {
+        report_epoch(run, epoch, &dev, seconds);
+    }
+    chunks_free(&dev);
+    return status;
+}
+
+static void write_final(Run *run, double seconds)
+{
+    Trainer *trainer = run->trainer;
+    const Params *params = trainer->task.params;
+    Progress *p = trainer->progress;
+    char digest_hex[DIGEST_TEXT];
+    Digest digest;
+    digest_init(&digest);
+    params_digest(params, &digest);
+    optim_digest(&run->optim, params, &digest);
+    digest_text(&digest, digest_hex);
+    metrics_begin(p, "final");
+    metrics_integer(p, "step", trainer->steps);
+    metrics_integer(p, "best_epoch", trainer->best_epoch);
+    metrics_number(p, "seconds", seconds);
+    write_scores(p, "dev", &trainer->best_dev);
+    if (trainer->test != NULL) {
+        write_scores(p, "test", &trainer->best_test);
+    }
+    metrics_integer(p, "parameters_dense", (long)params_count(params, PARAM_DENSE));
+    metrics_integer(p, "parameters_expert", (long)params_count(params, PARAM_EXPERT));
+    metrics_integer(p, "parameters_word_vectors", (long)params_count(params, PARAM_ROWS));
+    metrics_integer(p, "parameters_active_per_token", (long)trainer->active_per_token);
+    metrics_number(p, "peak_memory_mib", clock_peak_memory() / 1048576);
+    metrics_text(p, "digest", digest_hex);
+    metrics_end(p);
+    progress_line(p, "digest %s", digest_hex);
+}
+
+static void run_init(Run *run, Trainer *trainer)
+{
+    const TrainConfig *c = &trainer->config;
+    const size_t rows = (size_t)c->groups * (size_t)trainer->task.n_stats;
+    int tokens = trainer->dev->conll.n_tokens;
+    if (trainer->test != NULL && trainer->test->conll.n_tokens > tokens) {
+        tokens = trainer->test->conll.n_tokens;
+    }
+    *run = (Run){.trainer = trainer};
+    optim_init(&run->optim, c->optim, trainer->task.params);
+    batch_maker_init(&run->maker, trainer->lexicon, c->unknown, c->seed);
+    comm_groups(trainer->comm, c->groups, &run->first_group, &run->last_group);
+    run->epoch_stats = mem_alloc(rows, sizeof(double));
+    run->recent_stats = mem_alloc(rows, sizeof(double));
+    run->label = mem_alloc((size_t)tokens, sizeof(int));
+    run->run_start = clock_now();
+    trainer->best_f1 = -1;
+    trainer->best_epoch = 0;
+    trainer->steps = 0;
+}
+
+static void run_free(Run *run)
+{
+    optim_free(&run->optim);
+    reduce_free(&run->reduce);
+    batch_maker_free(&run->maker);
+    batch_order_free(&run->order);
+    arena_free(&run->arena);
+    mem_free(run->epoch_stats);
+    mem_free(run->recent_stats);
+    mem_free(run->label);
+}
+
+static bool finished(const Run *run, int epoch)
+{
+    const TrainConfig *c = &run->trainer->config;
+    return epoch >= c->epochs || (c->max_steps > 0 && run->trainer->steps >= c->max_steps) ||
+           (c->patience > 0 && run->epochs_without_gain >= c->patience);
+}
+
+Status trainer_run(Trainer *trainer)
+{
+    Run run;
+    Status status = status_ok();
+    run_init(&run, trainer);
+    for (int epoch = 0; !finished(&run, epoch) && status.code == CODE_OK; epoch++) {
+        status = train_epoch(&run, epoch);
+    }
+    if (status.code == CODE_OK) {
+        write_final(&run, clock_now() - run.run_start);
+    }
+    run_free(&run);
+    return status;
+}
+
+void trainer_free(Trainer *trainer)
+{
+    chunks_free(&trainer->best_dev);
+    chunks_free(&trainer->best_test);
+}
