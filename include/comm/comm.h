@@ -25,6 +25,10 @@ void comm_free(Comm *comm);
 /** Only one rank speaks. */
 bool comm_is_root(const Comm *comm);
 
+/** Does a person watch standard output? Under mpirun a rank writes to a pseudo-terminal of mpirun's, whatever its own output
+ * is, so there it is mpirun's that counts. Local. */
+bool comm_has_terminal(void);
+
 /** The failure of the lowest rank that has one, or OK, on every rank. Collective on comm. */
 Status comm_agree(const Comm *comm, Status status) MUST_USE;
 

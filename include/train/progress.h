@@ -27,8 +27,8 @@ typedef struct Progress {
     double last_bar;   // when the bar was last drawn
 } Progress;
 
-/** AUTO: a bar when out is a terminal. */
-void progress_init(Progress *progress, ProgressStyle style, FILE *out, FILE *metrics);
+/** AUTO: a bar when a person watches. */
+void progress_init(Progress *progress, ProgressStyle style, bool watched, FILE *out, FILE *metrics);
 
 /** Figures of the running epoch. */
 typedef struct ProgressStep {

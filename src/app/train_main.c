@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "app/selftest.h"
 #include "app/train_settings.h"
 #include "base/clock.h"
 #include "math/gemm.h"
@@ -215,8 +216,8 @@ static Status train(Session *session)
 {
     const bool root = comm_is_root(&session->comm);
     const TrainSettings *s = &session->settings;
-    progress_init(&session->progress, (ProgressStyle)s->progress, root ? stdout : NULL,
-                  session->metrics);
+    progress_init(&session->progress, (ProgressStyle)s->progress, comm_has_terminal(),
+                  root ? stdout : NULL, session->metrics);
     Trainer trainer = {.config = train_settings_trainer(s),
                        .comm = &session->comm,
                        .task = tagger_task(&session->tagger),
@@ -253,6 +254,9 @@ static Status run(Session *session, int argc, char **argv)
             print_versions();
         }
         return status_ok();
+    }
+    if (s->selftest) {
+        return selftest_run(&session->comm, root ? stdout : NULL);
     }
     if (session->options.n_arguments > 0) {
         return status_error(CODE_OPTION, "%s: not an option; see moe_train --help",

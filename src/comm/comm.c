@@ -3,7 +3,9 @@
 
 #include <mpi.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/tree.h"
@@ -50,6 +52,18 @@ void comm_free(Comm *comm)
 bool comm_is_root(const Comm *comm)
 {
     return comm->rank == 0;
+}
+
+bool comm_has_terminal(void)
+{
+    char link[64], target[64];
+    if (!isatty(STDOUT_FILENO) || getenv("OMPI_COMM_WORLD_SIZE") == NULL) {
+        return isatty(STDOUT_FILENO);
+    }
+    snprintf(link, sizeof link, "/proc/%ld/fd/1", (long)getppid());
+    const ssize_t n = readlink(link, target, sizeof target - 1);
+    target[n < 0 ? 0 : n] = '\0';
+    return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
 }
 
 Status comm_agree(const Comm *comm, Status status)

@@ -3,21 +3,18 @@
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 
 enum { BAR_WIDTH = 24 };
 
-void progress_init(Progress *progress, ProgressStyle style, FILE *out, FILE *metrics)
+void progress_init(Progress *progress, ProgressStyle style, bool watched, FILE *out, FILE *metrics)
 {
     memset(progress, 0, sizeof *progress);
     progress->out = style == PROGRESS_NONE ? NULL : out;
     progress->metrics = metrics;
-    progress->bar =
-        style == PROGRESS_BAR || (style == PROGRESS_AUTO && out != NULL && isatty(fileno(out)));
+    progress->bar = style == PROGRESS_BAR || (style == PROGRESS_AUTO && watched);
 }
 
 static void wipe_bar(Progress *progress)
