@@ -11,14 +11,21 @@
 #include <stddef.h>
 
 #include "base/real.h"
+#include "base/tree.h"
 #include "comm/comm.h"
 
-/** Receive buffers, kept between calls. Zeroed struct: empty and valid. */
+/** Who has which nodes, and buffers, kept between calls. Zeroed struct: empty and valid. */
 typedef struct Reduce {
-    real *piece;       // [n_nodes of all ranks, segment]
-    size_t max_piece;  // elements
-    void **request;    // scratch for the non-blocking calls
-    int max_request;
+    int n_groups;         // what the lists below are for; 0: nothing yet
+    int n_nodes;          // of all ranks, in order
+    int *first_node;      // [W + 1] nodes of rank r are first_node[r] .. first_node[r + 1] - 1
+    TreeNode *node;       // [n_nodes]
+    TreeNode *stack;      // [n_nodes] scratch of a merge
+    real **piece;         // [n_nodes] where a node's share of this rank's segment lies
+    int *count, *start;   // [W] segments of the vector
+    void *request;        // MPI_Request [n_nodes + W * nodes of this rank]
+    real *received;       // [n_nodes, segment]
+    size_t max_received;  // elements
 } Reduce;
 
 /** node [number of this rank's tree_nodes(), n]: the sums of this rank's nodes, in order; afterwards node[0] [n] is the

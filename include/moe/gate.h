@@ -2,7 +2,7 @@
 /** The gate: logits, softmax, top-K choice, weights, the second expert's coin. Local.
  *
  *     z = x~ w_g        x~ = x, or x u with u uniform on [1 - jitter, 1 + jitter] while training (Switch, arXiv:2101.03961)
- *     p = softmax(z)    the K largest p are the choices, ties to the lower expert
+ *     p = softmax(z)    the K largest z are the choices, ties to the lower expert
  *     K = 1:  weight = p of the choice, never renormalised: p / p = 1 would leave the gate without a gradient
  *     K > 1:  weight_k = p_k / sum of the chosen p               (GShard, arXiv:2006.16668, algorithm 1: g1 / (g1 + g2))
  *     coin:   while training, choice k >= 1 goes on only when K weight_k > u, u uniform on [0, 1)        (2 g2 > rnd)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/reduce.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -32,85 +33,107 @@ static void merge_nodes(TreeNode *node, real **piece, int n_nodes, size_t n)
     }
 }
 
-static size_t segment_start(size_t n, int size, int i)
+/** Everybody knows everybody's nodes: they are a function of the run of groups. */
+static void prepare(Reduce *reduce, const Comm *comm, int n_groups)
 {
-    return n / (size_t)size * (size_t)i +
-           ((size_t)i < n % (size_t)size ? (size_t)i : n % (size_t)size);
+    const int size = comm->size;
+    TreeNode list[TREE_MAX_NODES];
+    reduce_free(reduce);
+    reduce->n_groups = n_groups;
+    reduce->first_node = mem_alloc((size_t)size + 1, sizeof(int));
+    reduce->node = mem_alloc((size_t)size * TREE_MAX_NODES, sizeof *reduce->node);
+    for (int r = 0; r < size; r++) {
+        const int n =
+            tree_nodes(tree_split(n_groups, size, r), tree_split(n_groups, size, r + 1), list);
+        memcpy(reduce->node + reduce->n_nodes, list, (size_t)n * sizeof *list);
+        reduce->n_nodes += n;
+        reduce->first_node[r + 1] = reduce->n_nodes;
+    }
+    reduce->stack = mem_alloc((size_t)reduce->n_nodes, sizeof *reduce->stack);
+    reduce->piece = mem_alloc((size_t)reduce->n_nodes, sizeof *reduce->piece);
+    reduce->count = mem_alloc(2 * (size_t)size, sizeof(int));
+    reduce->start = reduce->count + size;
+    reduce->request = mem_alloc((size_t)reduce->n_nodes * (size_t)(size + 1), sizeof(MPI_Request));
 }
 
-void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real **node, size_t n)
+/** Cut n elements in one segment a rank, and make room for everybody's share of this rank's. */
+static size_t cut_segments(Reduce *reduce, const Comm *comm, size_t n)
 {
-    int size = comm->size, total = 0, n_mine = 0;
-    CHECK(n_groups <= 1 << 20, "too many groups: %d", n_groups);
-    TreeNode local[TREE_MAX_NODES];
-    if (size == 1) {
-        n_mine = tree_nodes(0, n_groups, local);
-        merge_nodes(local, node, n_mine, n);
-        return;
+    const size_t size = (size_t)comm->size;
+    CHECK(n / size < INT_MAX, "a gradient of %zu numbers is too large for %d ranks", n, comm->size);
+    for (size_t r = 0, start = 0; r < size; r++) {
+        const size_t count = n / size + (r < n % size);
+        CHECK(start <= INT_MAX, "a gradient of %zu numbers is too large to gather", n);
+        reduce->start[r] = (int)start;
+        reduce->count[r] = (int)count;
+        start += count;
     }
-    // Everybody knows everybody's nodes: they are a function of the run.
-    TreeNode *all = mem_alloc((size_t)size * TREE_MAX_NODES, sizeof *all);
-    real **piece = mem_alloc((size_t)size * TREE_MAX_NODES, sizeof *piece);
-    size_t mine_start = segment_start(n, size, comm->rank);
-    size_t mine = segment_start(n, size, comm->rank + 1) - mine_start;
+    const size_t mine = (size_t)reduce->count[comm->rank], needed = (size_t)reduce->n_nodes * mine;
+    if (needed > reduce->max_received) {
+        mem_free(reduce->received);
+        reduce->max_received = needed + needed / 8;
+        reduce->received = mem_alloc(reduce->max_received, sizeof(real));
+    }
+    return mine;
+}
+
+/** Send every rank its segment of this rank's nodes; take everybody's share of this rank's own segment. */
+static void exchange_segments(Reduce *reduce, const Comm *comm, real **node)
+{
+    const int rank = comm->rank, size = comm->size, mine = reduce->count[rank];
+    const int *first = reduce->first_node;
+    MPI_Request *request = reduce->request;
+    int n = 0;
     for (int r = 0; r < size; r++) {
-        total += tree_nodes(tree_split(n_groups, size, r), tree_split(n_groups, size, r + 1),
-                            all + total);
-    }
-    if ((size_t)total * mine > reduce->max_piece) {
-        reduce->max_piece = (size_t)total * mine;
-        mem_free(reduce->piece);
-        reduce->piece = mem_alloc(reduce->max_piece, sizeof(real));
-    }
-    n_mine = tree_nodes(tree_split(n_groups, size, comm->rank),
-                        tree_split(n_groups, size, comm->rank + 1), local);
-    int max_request = total + size * n_mine;
-    if (max_request > reduce->max_request) {
-        reduce->max_request = max_request;
-        reduce->request = mem_grow(reduce->request, (size_t)max_request, sizeof(MPI_Request));
-    }
-    MPI_Request *request = (MPI_Request *)(void *)reduce->request;
-    int n_request = 0, k = 0;
-    for (int r = 0; r < size; r++) {
-        TreeNode other[TREE_MAX_NODES];
-        int n_other =
-            tree_nodes(tree_split(n_groups, size, r), tree_split(n_groups, size, r + 1), other);
-        for (int i = 0; i < n_other; i++, k++) {
-            piece[k] = r == comm->rank ? node[i] + mine_start : reduce->piece + (size_t)k * mine;
-            if (r != comm->rank) {
-                CHECK_MPI(MPI_Irecv(piece[k], (int)mine, REAL_MPI, r, i, comm_mpi(comm),
-                                    request + n_request++));
+        for (int i = first[r]; i < first[r + 1]; i++) {
+            reduce->piece[i] = r == rank ? node[i - first[r]] + reduce->start[rank]
+                                         : reduce->received + (size_t)i * (size_t)mine;
+            if (r != rank) {
+                CHECK_MPI(MPI_Irecv(reduce->piece[i], mine, REAL_MPI, r, i, comm_mpi(comm),
+                                    request + n++));
             }
         }
     }
     for (int step = 1; step < size; step++) {  // each rank starts with another peer
-        int r = (comm->rank + step) % size;
-        size_t start = segment_start(n, size, r), count = segment_start(n, size, r + 1) - start;
-        for (int i = 0; i < n_mine; i++) {
-            CHECK_MPI(MPI_Isend(node[i] + start, (int)count, REAL_MPI, r, i, comm_mpi(comm),
-                                request + n_request++));
+        const int r = (rank + step) % size;
+        for (int i = first[rank]; i < first[rank + 1]; i++) {
+            CHECK_MPI(MPI_Isend(node[i - first[rank]] + reduce->start[r], reduce->count[r],
+                                REAL_MPI, r, i, comm_mpi(comm), request + n++));
         }
     }
-    CHECK_MPI(MPI_Waitall(n_request, request, MPI_STATUSES_IGNORE));
-    merge_nodes(all, piece, total, mine);
-    if (piece[0] != node[0] + mine_start) {
-        memcpy(node[0] + mine_start, piece[0], mine * sizeof(real));
+    CHECK_MPI(MPI_Waitall(n, request, MPI_STATUSES_IGNORE));
+}
+
+void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real **node, size_t n)
+{
+    if (reduce->n_groups != n_groups) {
+        prepare(reduce, comm, n_groups);
     }
-    int *count = mem_alloc(2 * (size_t)size, sizeof *count), *start = count + size;
-    for (int r = 0; r < size; r++) {
-        start[r] = (int)segment_start(n, size, r);
-        count[r] = (int)(segment_start(n, size, r + 1) - segment_start(n, size, r));
+    memcpy(reduce->stack, reduce->node, (size_t)reduce->n_nodes * sizeof *reduce->stack);
+    if (comm->size == 1) {
+        memcpy(reduce->piece, node, (size_t)reduce->n_nodes * sizeof *node);
+        merge_nodes(reduce->stack, reduce->piece, reduce->n_nodes, n);
+        return;
     }
-    CHECK_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, node[0], count, start, REAL_MPI,
-                             comm_mpi(comm)));
-    mem_free(count);
-    mem_free(piece);
-    mem_free(all);
+    const size_t mine = cut_segments(reduce, comm, n);
+    real *own = node[0] + reduce->start[comm->rank];
+    exchange_segments(reduce, comm, node);
+    merge_nodes(reduce->stack, reduce->piece, reduce->n_nodes, mine);
+    if (reduce->piece[0] != own) {
+        memcpy(own, reduce->piece[0], mine * sizeof(real));
+    }
+    CHECK_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, node[0], reduce->count,
+                             reduce->start, REAL_MPI, comm_mpi(comm)));
 }
 
 void reduce_free(Reduce *reduce)
 {
+    mem_free(reduce->first_node);
+    mem_free(reduce->node);
+    mem_free(reduce->stack);
     mem_free(reduce->piece);
+    mem_free(reduce->count);
     mem_free(reduce->request);
+    mem_free(reduce->received);
     memset(reduce, 0, sizeof *reduce);
 }

@@ -43,8 +43,8 @@ static void apply_jitter(Gate *gate, int first, int last, const RngPlace *place,
     }
 }
 
-/** The K largest of p [n_experts], best first; the lower expert of equals. */
-static void choose(int *expert, const real *p, int n_experts, int top_k)
+/** The K largest of z [n_experts], best first; the lower expert of equals. */
+static void choose(int *expert, const real *z, int n_experts, int top_k)
 {
     for (int k = 0; k < top_k; k++) {
         int best = -1;
@@ -53,7 +53,7 @@ static void choose(int *expert, const real *p, int n_experts, int top_k)
             for (int j = 0; j < k; j++) {
                 taken |= expert[j] == e;
             }
-            if (!taken && (best < 0 || p[e] > p[best])) {
+            if (!taken && (best < 0 || z[e] > z[best])) {
                 best = e;
             }
         }
@@ -88,8 +88,9 @@ void gate_forward(Gate *gate, const real *w_g, int first, int last, const RngPla
         int *expert = gate->expert + (size_t)t * (size_t)K;
         real *weight = gate->weight + (size_t)t * (size_t)K;
         uint8_t *wanted = gate->wanted + (size_t)t * (size_t)K;
+        choose(expert, p, E,
+               K);  // by the logits: softmax may tell equal ones apart in the last bit
         gate->log_sum_exp[t] = vec_softmax(p, p, E);
-        choose(expert, p, E, K);
         choose_weights(weight, expert, p, K);
         for (int k = 0; k < K; k++) {
             bool toss = training && k > 0 && config->second != SECOND_ALL;

@@ -57,7 +57,7 @@ int params_section(Params *params)
 
 static int rows_dim(const Params *params)
 {
-    return params->rows < 0 ? 0 : params->param[params->rows].shape[1];
+    return params->n == 0 || params->rows < 0 ? 0 : params->param[params->rows].shape[1];
 }
 
 static size_t slot_size(const Params *params)
