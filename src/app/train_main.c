@@ -125,6 +125,21 @@ static void print_model(const Session *session)
 
 /* ---- the steps of the program ---- */
 
+/** A file that is named "-" is standard input, which mpirun gives to one rank only. */
+static Status check_inputs(const TrainSettings *s, int n_ranks)
+{
+    const struct {
+        const char *name, *path;
+    } file[] = {{"train", s->train}, {"dev", s->dev}, {"test", s->test}, {"vectors", s->vectors}};
+    for (int i = 0; i < 4 && n_ranks > 1; i++) {
+        if (file[i].path != NULL && strcmp(file[i].path, "-") == 0) {
+            return status_error(CODE_OPTION, "--%s -: needs a file that every rank can read",
+                                file[i].name);
+        }
+    }
+    return status_ok();
+}
+
 static Status read_corpora(Session *session)
 {
     const TrainSettings *s = &session->settings;
@@ -139,6 +154,10 @@ static Status read_corpora(Session *session)
             TRY(corpus_read(file[i].corpus, file[i].path, columns, s->comment_prefix,
                             &session->notes));
             notes_end(&session->notes, file[i].path);
+            if (i > 0 && file[i].corpus->conll.n_sentences == 0) {
+                return status_error(CODE_INPUT, "%s: no sentences: nothing to score",
+                                    file[i].corpus->conll.path);
+            }
         }
     }
     TRY(lexicon_build(&session->lexicon, &session->train, s->vectors, s->word_dim, s->seed,
@@ -168,27 +187,36 @@ static Status check_out(const TrainSettings *s)
     return status_ok();
 }
 
+/** What cannot be made or written: a full disk is no fault of the option. */
+static Status out_error(const char *path)
+{
+    const bool disk = errno == ENOSPC || errno == EDQUOT || errno == EIO;
+    return status_error(disk ? CODE_FAILED : CODE_OPTION, "%s: cannot be written: %s; see --out",
+                        path, strerror(errno));
+}
+
 /** The run folder with config.ini and an open metrics.jsonl; by one rank. */
 static Status open_out(Session *session)
 {
     const char *out = session->settings.out;
     char path[4096];
     if (mkdir(out, 0777) != 0 && errno != EEXIST) {
-        return status_error(CODE_OPTION, "--out %s: cannot be made: %s", out, strerror(errno));
+        return out_error(out);
     }
     snprintf(path, sizeof path, "%s/config.ini", out);
     FILE *config = fopen(path, "w");
     if (config == NULL) {
-        return status_error(CODE_OPTION, "%s: cannot be written: %s", path, strerror(errno));
+        return out_error(path);
     }
     options_write(&session->options, config);
-    if (fclose(config) != 0) {
-        return status_error(CODE_FAILED, "%s: cannot be written: %s", path, strerror(errno));
+    const bool cut = ferror(config) != 0;
+    if (fclose(config) != 0 || cut) {
+        return out_error(path);
     }
     snprintf(path, sizeof path, "%s/metrics.jsonl", out);
     session->metrics = fopen(path, "w");
     if (session->metrics == NULL) {
-        return status_error(CODE_OPTION, "%s: cannot be written: %s", path, strerror(errno));
+        return out_error(path);
     }
     return status_ok();
 }
@@ -263,6 +291,7 @@ static Status run(Session *session, int argc, char **argv)
                             session->options.argument[0]);
     }
     TRY(train_settings_complete(s, session->comm.size));
+    TRY(check_inputs(s, session->comm.size));
     TRY(comm_agree(&session->comm, check_out(s)));
     session->notes.out = root ? stderr : NULL;
     TRY(comm_agree(&session->comm, read_corpora(session)));
@@ -305,9 +334,12 @@ int main(int argc, char **argv)
     gemm_init();
     train_settings_table(&session.options, session.table, &session.settings);
     Status status = run(&session, argc, argv);
+    if (status.code == CODE_OK && (fflush(stdout) != 0 || ferror(stdout))) {
+        status = status_error(CODE_FAILED, "cannot write the report: %s", strerror(errno));
+    }
     if (status.code != CODE_OK && comm_is_root(&session.comm)) {
         fflush(stdout);
-        fprintf(stderr, "moe_train: %s\n", status.text);
+        fprintf(stderr, "%s\n", status.text);
     }
     session_free(&session);
     comm_free(&session.comm);

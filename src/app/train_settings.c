@@ -148,9 +148,9 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
                    "ranks. The run folder gets "
                    "config.ini, metrics.jsonl and the predictions of the best epoch.",
         .examples =
-            "  moe_train --train eng.train --dev eng.testa --vectors glove.6B.100d.txt --out run1\n"
-            "  moe_train --train t.conll --dev d.conll --out run2 --ffn dense --epochs 10\n"
-            "  moe_train --config run1/config.ini --seed 2 --out run3\n",
+            "moe_train --train eng.train --dev eng.testa --vectors glove.6B.txt --out run1\n"
+            "moe_train --train t.conll --dev d.conll --out run2 --ffn dense --epochs 10\n"
+            "moe_train --config run1/config.ini --seed 2 --out run3\n",
         .option = option,
         .n = (int)(sizeof table / sizeof *table)};
 }
@@ -159,9 +159,9 @@ Status train_settings_complete(TrainSettings *s, int n_ranks)
 {
     const struct {
         const char *name, *value;
-    } needed[] = {{"train", s->train}, {"dev", s->dev}, {"out", s->dry_run ? "" : s->out}};
-    for (int i = 0; i < 3; i++) {
-        if (needed[i].value == NULL) {
+    } needed[] = {{"train", s->train}, {"dev", s->dev}, {"out", s->out}};
+    for (int i = 0; i < (s->dry_run ? 2 : 3); i++) {
+        if (needed[i].value == NULL || needed[i].value[0] == '\0') {
             return status_error(CODE_OPTION, "--%s is missing; see moe_train --help",
                                 needed[i].name);
         }

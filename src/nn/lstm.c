@@ -48,48 +48,47 @@ static void cell_backward(real *restrict gates, real *restrict dc, const real *r
     }
 }
 
-/** The step whose h goes into step t, or -1. */
-static int previous_step(const Packed *packed, int t, bool reverse)
-{
-    int previous = reverse ? t + 1 : t - 1;
-    return previous >= 0 && previous < packed->n_steps ? previous : -1;
-}
+/** One step of the scan: its rows, and those of the step whose h goes into it. */
+typedef struct Step {
+    size_t row, before;  // first row of either
+    int alive;           // sentences at this step
+    int carried;         // of them, those that had the step before; the others start from zero
+} Step;
 
-/** Sentences of step t that had that previous step. */
-static int carried(const Packed *packed, int t, bool reverse)
+/** Step number k of the scan, in the order of its direction. */
+static Step step_at(const Packed *packed, int k, bool reverse)
 {
-    int previous = previous_step(packed, t, reverse);
-    if (previous < 0) {
-        return 0;
+    const int t = reverse ? packed->n_steps - 1 - k : k, previous = reverse ? t + 1 : t - 1;
+    Step step = {.row = (size_t)packed->start[t], .alive = packed_alive(packed, t)};
+    if (k > 0) {
+        const int before = packed_alive(packed, previous);
+        step.before = (size_t)packed->start[previous];
+        step.carried = step.alive < before ? step.alive : before;
     }
-    int now = packed_alive(packed, t), before = packed_alive(packed, previous);
-    return now < before ? now : before;
+    return step;
 }
 
 void lstm_forward(LstmState *state, const real *w_h, const Packed *packed, bool reverse, int H)
 {
     const size_t h_row = (size_t)state->ld_h, g_row = (size_t)state->ld_gates, c_row = (size_t)H;
     for (int k = 0; k < packed->n_steps; k++) {
-        const int t = reverse ? packed->n_steps - 1 - k : k;
-        const int previous = previous_step(packed, t, reverse),
-                  n_carried = carried(packed, t, reverse);
-        const size_t row = (size_t)packed->start[t];
-        const size_t before = previous < 0 ? 0 : (size_t)packed->start[previous];
-        const int alive = packed_alive(packed, t);
-        gemm_nn(n_carried, 4 * H, H, state->h + before * h_row, state->ld_h, w_h, 4 * H, 1,
-                state->gates + row * g_row, state->ld_gates);
-        for (int s = 0; s < alive; s++) {
-            real *gates = state->gates + (row + (size_t)s) * g_row;
-            const real *c_prev = s < n_carried ? state->c + (before + (size_t)s) * c_row : NULL;
+        const Step step = step_at(packed, k, reverse);
+        gemm_nn(step.carried, 4 * H, H, state->h + step.before * h_row, state->ld_h, w_h, 4 * H, 1,
+                state->gates + step.row * g_row, state->ld_gates);
+        for (int s = 0; s < step.alive; s++) {
+            const size_t row = step.row + (size_t)s, before = step.before + (size_t)s;
+            real *gates = state->gates + row * g_row;
             vec_sigmoid(gates, gates, 3 * (size_t)H);
             vec_tanh(gates + 3 * H, gates + 3 * H, (size_t)H);
-            cell_forward(state->c + (row + (size_t)s) * c_row, gates, c_prev, H);
+            cell_forward(state->c + row * c_row, gates,
+                         s < step.carried ? state->c + before * c_row : NULL, H);
         }
-        vec_tanh(state->tanh_c + row * c_row, state->c + row * c_row, (size_t)alive * c_row);
-        for (int s = 0; s < alive; s++) {
-            size_t r = row + (size_t)s;
-            cell_output(state->h + r * h_row, state->gates + r * g_row + 2 * H,
-                        state->tanh_c + r * c_row, H);
+        vec_tanh(state->tanh_c + step.row * c_row, state->c + step.row * c_row,
+                 (size_t)step.alive * c_row);
+        for (int s = 0; s < step.alive; s++) {
+            const size_t row = step.row + (size_t)s;
+            cell_output(state->h + row * h_row, state->gates + row * g_row + 2 * H,
+                        state->tanh_c + row * c_row, H);
         }
     }
 }
@@ -102,23 +101,18 @@ void lstm_backward(real *dh, real *dw_h, LstmState *state, const real *w_h, cons
     real *h_prev = ARENA_ZEROED(arena, real, (size_t)packed->n_tok * c_row);
     real *zeros = ARENA_ZEROED(arena, real, c_row);
     for (int k = packed->n_steps - 1; k >= 0; k--) {
-        const int t = reverse ? packed->n_steps - 1 - k : k;
-        const int previous = previous_step(packed, t, reverse),
-                  n_carried = carried(packed, t, reverse);
-        const size_t row = (size_t)packed->start[t];
-        const size_t before = previous < 0 ? 0 : (size_t)packed->start[previous];
-        const int alive = packed_alive(packed, t);
-        for (int s = 0; s < alive; s++) {
-            size_t r = row + (size_t)s;
-            const real *c_prev = s < n_carried ? state->c + (before + (size_t)s) * c_row : zeros;
-            cell_backward(state->gates + r * g_row, dc + (size_t)s * c_row, dh + r * h_row,
-                          state->tanh_c + r * c_row, c_prev, H);
-            if (s < n_carried) {
-                vec_copy(h_prev + r * c_row, state->h + (before + (size_t)s) * h_row, c_row);
+        const Step step = step_at(packed, k, reverse);
+        for (int s = 0; s < step.alive; s++) {
+            const size_t row = step.row + (size_t)s, before = step.before + (size_t)s;
+            cell_backward(state->gates + row * g_row, dc + (size_t)s * c_row, dh + row * h_row,
+                          state->tanh_c + row * c_row,
+                          s < step.carried ? state->c + before * c_row : zeros, H);
+            if (s < step.carried) {
+                vec_copy(h_prev + row * c_row, state->h + before * h_row, c_row);
             }
         }
-        gemm_nt(n_carried, H, 4 * H, state->gates + row * g_row, state->ld_gates, w_h, 4 * H, 1,
-                dh + before * h_row, state->ld_h);
+        gemm_nt(step.carried, H, 4 * H, state->gates + step.row * g_row, state->ld_gates, w_h,
+                4 * H, 1, dh + step.before * h_row, state->ld_h);
     }
     gemm_tn(H, 4 * H, packed->n_tok, h_prev, H, state->gates, state->ld_gates, 0, dw_h, 4 * H);
 }

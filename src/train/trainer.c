@@ -239,10 +239,13 @@ static Status keep_predictions(const Run *run, const char *split, const Corpus *
     if (comm_is_root(trainer->comm) && trainer->config.dir != NULL) {
         snprintf(path, sizeof path, "%s/%s.predicted.conll", trainer->config.dir, split);
         FILE *out = fopen(path, "w");
-        if (out != NULL) {
+        bool written = out != NULL;
+        if (written) {
             evaluate_write(out, corpus, trainer->lexicon, run->label);
+            written = ferror(out) == 0;
+            written = fclose(out) == 0 && written;
         }
-        if (out == NULL || ferror(out) || fclose(out) != 0) {
+        if (!written) {
             status = status_error(CODE_FAILED, "%s: cannot be written: %s", path, strerror(errno));
         }
     }

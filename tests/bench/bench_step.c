@@ -120,7 +120,8 @@ int main(int argc, char **argv)
         Batch batch;
         batch_build(&batch, &maker, &corpus, order.sentence + order.start[b],
                     order.start[b + 1] - order.start[b], 1, 0, 1, 0, true, &arena);
-        CHECK(batch.n_tok <= MAX_TOKENS, "batch of %ld tokens: too large for this benchmark", batch.n_tok);
+        CHECK(batch.n_tok <= MAX_TOKENS, "batch of %ld tokens: too large for this benchmark",
+              batch.n_tok);
         const double start = clock_now();
         step_products(&tagger, &batch.group[0].packed, o);
         const double middle = clock_now();
