@@ -79,8 +79,8 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
                "Second choices: sent with probability 2 x weight, a skipped one keeps its slot "
                "(paper) or frees it "
                "(conserve); or all are sent."),
-        REAL("balance-loss", balance_loss, "0.01", 0, 1e6,
-             "Weight of the load-balance loss (1 when balanced)."),
+        REAL("balance-loss", balance_loss, "0.1", 0, 1e6,
+             "Weight of the load-balance loss (1 when balanced), beside a loss per sentence."),
         REAL("z-loss", z_loss, "0", 0, 1e6, "Weight of the gate's z-loss."),
         REAL("jitter", jitter, "0", 0, 0.99,
              "The gate's input is multiplied by 1 +- this while training."),

@@ -94,7 +94,7 @@ void *arena_alloc(Arena *arena, size_t count, size_t size)
 {
     size_t bytes = bytes_of(count, size);
     bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (arena->used + bytes > arena->size) {
+    if (arena->base == NULL || arena->used + bytes > arena->size) {
         size_t chunk = arena->size * 2 > FIRST_CHUNK ? arena->size * 2 : FIRST_CHUNK;
         if (arena->base != NULL) {
             arena->older = mem_grow(arena->older, arena->n_older + 1, sizeof *arena->older);

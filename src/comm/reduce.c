@@ -119,7 +119,7 @@ void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real **node, si
     real *own = node[0] + reduce->start[comm->rank];
     exchange_segments(reduce, comm, node);
     merge_nodes(reduce->stack, reduce->piece, reduce->n_nodes, mine);
-    if (reduce->piece[0] != own) {
+    if (mine > 0 && reduce->piece[0] != own) {
         memcpy(own, reduce->piece[0], mine * sizeof(real));
     }
     CHECK_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, node[0], reduce->count,

@@ -12,7 +12,8 @@ int plan_capacity(Capacity capacity, int n_tok, int n_experts, int top_k)
     if (capacity.factor <= 0) {
         return INT_MAX;
     }
-    double wanted = ceil(capacity.factor * top_k * n_tok / n_experts);
+    // A factor such as 1.1 is a little more than it says: what is a whole number up to rounding stays one.
+    double wanted = ceil(capacity.factor * top_k * n_tok / n_experts * (1 - 1e-12));
     int c = wanted > INT_MAX ? INT_MAX : (int)wanted;
     return c > capacity.minimum ? c : capacity.minimum;
 }

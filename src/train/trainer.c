@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "math/gemm.h"
+#include "math/vec.h"
 #include "train/evaluate.h"
 #include "train/gradsync.h"
 
@@ -155,22 +156,43 @@ static void report_step(Run *run, int epoch, int batch)
 
 /* ---- one step ---- */
 
+/** The first tensor whose gradient is finite and its square is not. */
+static const char *too_large(const Params *params)
+{
+    for (int i = 0; i < params->n; i++) {
+        const Param *param = &params->param[i];
+        const size_t n = param->kind == PARAM_ROWS
+                             ? (size_t)params->n_rows * (size_t)param->shape[1]
+                             : param->size;
+        if (!isfinite(vec_sum_squares(params->slot[0] + param->offset, n))) {
+            return param->name;
+        }
+    }
+    return "(all together)";
+}
+
 /** Which tensor is not finite, and where in the data: the gradient is the same on all ranks, so all leave together. */
 static Status not_finite(const Run *run, int epoch, int batch)
 {
     const Trainer *trainer = run->trainer;
     const Conll *conll = &trainer->train->conll;
-    const char *weights = params_not_finite(trainer->task.params, false);
-    const char *gradient = params_not_finite(trainer->task.params, true);
+    const Params *params = trainer->task.params;
+    const char *what = "value", *name = params_not_finite(params, false);
+    if (name == NULL) {
+        what = "gradient";
+        name = params_not_finite(params, true);
+    }
+    if (name == NULL) {
+        what = "squared gradient";
+        name = too_large(params);
+    }
     const int sentence = run->order.sentence[run->order.start[batch]];
     return status_error(CODE_FAILED,
                         "step %ld (epoch %d, batch %d, with the sentence at %s:%ld): the %s of "
                         "tensor %s is not finite; lower "
                         "--lr or --clip",
                         trainer->steps + 1, epoch + 1, batch + 1, conll->path,
-                        conll->sentence_line[sentence], weights != NULL ? "value" : "gradient",
-                        weights != NULL ? weights
-                                        : (gradient != NULL ? gradient : "(norm overflow)"));
+                        conll->sentence_line[sentence], what, name);
 }
 
 static Status train_step(Run *run, int epoch, int b)

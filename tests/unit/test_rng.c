@@ -125,6 +125,9 @@ static void test_fill16(void **state)
         assert_memory_equal(some, all, n * sizeof *all);
         assert_int_equal(some[n], 0xabcd);
     }
+    for (size_t i = 8; i + 8 <= N; i += 8) {  // blocks do not repeat
+        assert_true(memcmp(all + i - 8, all + i, 8 * sizeof *all) != 0);
+    }
     for (size_t i = 0; i < N; i++) {
         high += all[i] >= 0x8000;
     }
