@@ -50,9 +50,9 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     TrainSettings settings;
     Option table[TRAIN_SETTINGS_MAX];
     Options options;
-    char *words[] = {"moe_train",          "--train=-",   "--dev=-",      "--out=-",
-                     "--hidden=32",        "--experts=4", "--epochs=4",   "--batch=16",
-                     "--expert-hidden=32", "--lr=0.005",  "--word-dim=32"};
+    char *words[] = {"moe_train",          "--train=-",   "--dev=-",       "--out=-",
+                     "--hidden=32",        "--experts=4", "--epochs=4",    "--batch=16",
+                     "--expert-hidden=32", "--lr=0.005",  "--word-dim=32", NULL};
     Notes notes = {0};
     Corpus train = {0}, dev = {0};
     Lexicon lexicon = {0};
@@ -62,7 +62,7 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     int first = 0, last = 0;
 
     train_settings_table(&options, table, &settings);
-    TRY(options_parse(&options, (int)(sizeof words / sizeof *words), words));
+    TRY(options_parse(&options, (int)(sizeof words / sizeof *words) - 1, words));
     TRY(train_settings_complete(&settings, comm->size));
     TRY(comm_agree(comm, make_corpus(&train, SYNTH_TRAIN, SENTENCES, &notes)));
     TRY(comm_agree(comm, make_corpus(&dev, SYNTH_DEV, SENTENCES / 4, &notes)));

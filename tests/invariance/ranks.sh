@@ -8,7 +8,9 @@ source "$MOE_SOURCE/tests/programs/common.bash"
 "$MOE_BIN/moe_corpus" --out given --sentences 200 --overwrite >/dev/null
 awk 'NF && NR % 3 { print tolower($1), NR % 7 / 7, NR % 5 / 5 - .5, NR % 11 / 11, NR % 3 - 1 }' \
     given/train.conll | sort -u -k 1,1 >given/vectors
-common=(--train given/train.conll --dev given/dev.conll --test given/test.conll "${small[@]}" --lr 0.03
+# Five batches to score, so that every rank has one; the test file is one batch, for a single rank.
+cat given/*.conll >given/all
+common=(--train given/train.conll --dev given/all --test given/test.conll "${small[@]}" --lr 0.03
     --dropout 0.3 --epochs 4 --log-every 5 --progress none)
 
 # run NAME RANKS ARGUMENTS...: a run of 50 steps or more into the folder NAME
@@ -72,6 +74,9 @@ run moe-seed 2 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25 --seed 2
 differs moe-seed
 run moe-groups 2 --groups 4 --experts 8 --top-k 2 --capacity-factor 1.25
 differs moe-groups
+# The weights of moe-1, and an average of them beside: the state of the optimiser is in the digest.
+run moe-average 2 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25 --average 0.99
+differs moe-average
 
 # What is compared is no empty thing: choices are dropped, entities found and missed.
 awk -F'"drop_rate": ' '$1 ~ /"epoch"/ && $2 + 0 < 0.05 { exit 1 }' tight-1/metrics.jsonl ||
