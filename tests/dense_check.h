@@ -57,8 +57,8 @@ static inline bool dense_is_mixture_of_one(uint32_t seed)
     draw_array(&draws, x, cells);
     draw_array(&draws, dy, cells);
     fill_places(place, n, seed);
-    moe_forward(&moe, y[0], x, place, (TokenGroups){G, start}, &params, true, &arena);
-    moe_backward(&moe, dx[0], dy, &params, n, &arena);
+    moe_forward(&moe, y[0], x, place, (TokenGroups){G, start, 0}, true, &arena);
+    moe_backward(&moe, dx[0], dy, n, G, &arena);
     merge_slots(&params);
 
     const ExpertWeights weights = {params_value(&params, moe.w1), params_value(&params, moe.b1),

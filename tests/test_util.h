@@ -75,9 +75,9 @@ static inline void moe_make(Moe *moe, Params *params, MoeConfig config, int firs
 {
     Draws draws = draws_init(seed);
     memset(params, 0, sizeof *params);
-    moe_init(moe, params, "moe", config);
+    moe_init(moe, params, params, NULL, "moe", config);
     params_allocate(params, first, last);
-    moe_reset(moe, params, seed);
+    moe_reset(moe, seed);
     draw_array(&draws, params_value(params, moe->b1), params->param[moe->b1].size);
     draw_array(&draws, params_value(params, moe->b2), params->param[moe->b2].size);
 }

@@ -20,13 +20,14 @@ typedef struct TrainSettings {
     int min_capacity, second_expert;
     double balance_loss, z_loss, jitter;
     /* training */
-    int epochs, max_steps, batch, groups, optimizer;
+    int epochs, max_steps, batch, groups, ep_size, optimizer;
     double lr, lr_decay, momentum, weight_decay, clip, average, unknown;
     int warmup, patience;
     uint64_t seed;
     /* run */
     const char *out, *config;
-    int log_every, progress;
+    int log_every, progress, sum;
+    double timeout;
     bool overwrite, dry_run, selftest, version, help;
 } TrainSettings;
 
@@ -35,7 +36,8 @@ enum { TRAIN_SETTINGS_MAX = 64 };
 /** A table over settings: option [TRAIN_SETTINGS_MAX] is the caller's memory for it. */
 void train_settings_table(Options *options, Option *option, TrainSettings *settings);
 
-/** Complete what depends on other settings: groups 0 (the ranks, rounded up to a power of two), lr 0 (by optimiser).
+/** Complete what depends on other settings: groups 0 (the ranks, rounded up to a power of two), ep-size 0 (as large as makes
+ * sense), lr 0 (by optimiser).
  * Errors (CODE_OPTION): a needed file is not named; more ranks than groups; more choices than experts. */
 Status train_settings_complete(TrainSettings *settings, int n_ranks) MUST_USE;
 

@@ -8,6 +8,7 @@
 #ifndef MOE_COMM_REDUCE_H
 #define MOE_COMM_REDUCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/real.h"
@@ -22,17 +23,33 @@ typedef struct Reduce {
     TreeNode *node;       // [n_nodes]
     TreeNode *stack;      // [n_nodes] scratch of a merge
     real **piece;         // [n_nodes] where a node's share of this rank's segment lies
+    real **own;           // [at least 1] this rank's buffers
     int *count, *start;   // [W] segments of the vector
     void *request;        // MPI_Request [n_nodes + W * nodes of this rank]
     real *received;       // [n_nodes, segment]
     size_t max_received;  // elements
+    const Comm *comm;     // of the sum under way
+    size_t n;             // its length
+    int n_requests;       // messages under way
+    bool plain;
 } Reduce;
 
-/** node [number of this rank's tree_nodes(), n]: the sums of this rank's nodes, in order; afterwards node[0] [n] is the
- * sum over all groups on every rank, bit-equal for any number of ranks; the others are scratch. n may be 0 and equal on all
- * ranks; a rank without groups passes one node buffer all the same, for the result.
- * Collective on comm: (W-1) x nodes messages each way and one gather. With one rank nothing is sent. */
-void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real **node, size_t n);
+/** Start the sum of a vector. node [number of this rank's tree_nodes(), n]: the sums of this rank's nodes, in order, which must
+ * stay until reduce_wait(). n may be 0 and is equal on all ranks; a rank without groups passes one buffer all the same, for the
+ * result. tag: apart from other sums under way. plain: MPI's own order of adding, for comparison.
+ * Collective on comm: (W - 1) x nodes messages each way; with one rank nothing is sent. */
+void reduce_begin(Reduce *reduce, const Comm *comm, int n_groups, real *const *node, size_t n,
+                  int tag, bool plain);
+
+/** Add up what has come and start the gather. Collective on comm, sums in the same order on all ranks. */
+void reduce_gather(Reduce *reduce);
+
+/** Finish: node[0] [n] is the sum over all groups on every rank, bit-equal for any number of ranks (unless plain); the
+ * others are scratch. */
+void reduce_wait(Reduce *reduce);
+
+/** The three at once. */
+void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real *const *node, size_t n);
 
 void reduce_free(Reduce *reduce);
 

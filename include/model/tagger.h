@@ -52,8 +52,10 @@ typedef struct TaggerGroup {
 
 typedef struct Tagger {
     TaggerConfig config;
-    int d_in, d_model;  // width of x, D = 2 H
-    Params params;
+    int d_in, d_model;         // width of x, D = 2 H
+    const Mesh *mesh;          // NULL: one rank
+    Params params;             // what all ranks hold
+    Params experts;            // this rank's experts
     int encoder, head, dense;  // sections of the table of tensors
     int words, chars, kernel, char_bias, caps;
     int input[TAGGER_MAX_LAYERS], recurrent[TAGGER_MAX_LAYERS], bias[TAGGER_MAX_LAYERS];
@@ -68,15 +70,25 @@ typedef struct Tagger {
     real *emission;              // [n_local_tok, L]
 } Tagger;
 
+/** Which groups' gradients come to this rank. */
+typedef struct TaggerGroups {
+    int first, last;                // its own run of groups
+    int expert_first, expert_last;  // those of its whole expert-parallel set
+} TaggerGroups;
+
+/** On one rank: groups first .. last-1. On a mesh: this rank's share of n_groups. Local. */
+TaggerGroups tagger_groups(int first, int last);
+TaggerGroups tagger_groups_of(const Mesh *mesh, int n_groups);
+
 /** Register all tensors and fill them, a function of config.seed. word_rows [n_words, d_word] is the word table, referred to.
- * groups: this rank's run, for the gradient slots. legal: see above, may be NULL. */
+ * mesh NULL: all experts are here. legal: see above, may be NULL. Local. */
 void tagger_init(Tagger *tagger, TaggerConfig config, real *word_rows, const unsigned char *legal,
-                 int first_group, int last_group);
+                 const Mesh *mesh, TaggerGroups groups);
 
 /** The tagger as the trainer sees it. */
 Task tagger_task(Tagger *tagger);
 
-/** Emissions of this rank's groups: state->emission; with labels also the loss, added to stats as in Task. */
+/** What the task does (see there). */
 void tagger_forward(Tagger *tagger, const Batch *batch, double *stats, bool training, Arena *arena);
 void tagger_backward(Tagger *tagger, const Batch *batch, Arena *arena);
 void tagger_predict(Tagger *tagger, const Batch *batch, int *label, Arena *arena);

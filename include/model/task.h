@@ -20,18 +20,20 @@ enum {
 
 typedef struct Task {
     void *model;
-    Params *params;
-    int n_experts;  // 0: no mixture
-    int n_stats;    // TASK_MOE + STAT_LOAD + n_experts, the width of a row of figures
+    Params *params;   // tensors that all ranks hold
+    Params *experts;  // this rank's block of the experts; empty without a mixture
+    int n_experts;    // on all ranks; 0: no mixture
+    int n_stats;      // TASK_MOE + STAT_LOAD + n_experts, the width of a row of figures
 
-    /** Loss and state of this rank's groups. stats [n_local, n_stats] is added to. Local. */
+    /** Loss and state of this rank's groups. stats [n_local, n_stats] is added to. Collective on the expert-parallel set. */
     void (*forward)(void *model, const Batch *batch, double *stats, Arena *arena);
 
-    /** Gradients of (sum of losses) / S into the slots of params; after forward() of the same batch. Local. */
+    /** Gradients of (sum of losses) / S into the slots of both tables; after forward() of the same batch. Collective on the
+     * expert-parallel set. */
     void (*backward)(void *model, const Batch *batch, Arena *arena);
 
     /** Best label of every token of a batch built without training, at its number in the corpus. Nothing is dropped, nothing
-     * drawn. Local. */
+     * drawn. A rank without sentences takes part. Collective on the expert-parallel set. */
     void (*predict)(void *model, const Batch *batch, int *label, Arena *arena);
 } Task;
 

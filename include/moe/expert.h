@@ -20,7 +20,15 @@ typedef struct ExpertGrads {
 void expert_forward(real *out, real *hidden, const real *in, ExpertWeights weights, int n, int d,
                     int F);
 
-/** din [n, d] and the gradients from dout [n, d]. Scratch from the arena. */
+/** The data's half of the way back: din [n, d] and dhidden [n, F] (gradient before relu) from dout [n, d]. */
+void expert_backward_data(real *din, real *dhidden, const real *dout, const real *hidden,
+                          ExpertWeights weights, int n, int d, int F);
+
+/** The weights' half: grads from what the data's half and forward left. */
+void expert_backward_weights(ExpertGrads grads, const real *dout, const real *dhidden,
+                             const real *in, const real *hidden, int n, int d, int F);
+
+/** Both at once. Scratch from the arena. */
 void expert_backward(real *din, ExpertGrads grads, const real *dout, const real *in,
                      const real *hidden, ExpertWeights weights, int n, int d, int F, Arena *arena);
 

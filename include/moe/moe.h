@@ -8,6 +8,7 @@
 #ifndef MOE_MOE_MOE_H
 #define MOE_MOE_MOE_H
 
+#include "comm/exchange.h"
 #include "moe/balance.h"
 #include "moe/expert.h"
 #include "moe/gate.h"
@@ -22,28 +23,52 @@ typedef struct MoeConfig {
     double z_loss;
 } MoeConfig;
 
+/** One group of each rank of the expert-parallel set on its way through the experts; arrays from the arena. */
+typedef struct MoeRound {
+    int group;          // of this rank, counted from its first; -1: it has none in this round
+    size_t home;        // first row of the group among this rank's rows
+    const int *sent;    // [E] rows for each expert
+    Exchange exchange;  // unused when the set is one rank
+    int n_rows;         // rows at the local experts
+    int *block_start;   // [size * n_local + 1] first of them of (rank, local expert)
+    real *in, *out;     // [n_rows, d]
+    real *hidden;       // [n_rows, F]
+    real *dout, *din;   // [n_rows, d]
+    real *dhidden;      // [n_rows, F]
+} MoeRound;
+
 /** The layer: its tensors, and the state of a step (from the arena). */
 typedef struct Moe {
     MoeConfig config;
-    int section;              // of the table of tensors
-    int w_g, w1, b1, w2, b2;  // tensor numbers: [d, E], [E, d, F], [E, F], [E, F, d], [E, d]
+    const Mesh *mesh;             // NULL: all experts are here
+    Params *params, *experts;     // tables of the gate and of the experts; may be one
+    int section, expert_section;  // of these tables
+    int n_local;                  // experts of this rank
+    int w_g, w1, b1, w2,
+        b2;  // tensor numbers: [d, E]; [n_local, d, F], [n_local, F], [n_local, F, d], [n_local, d]
     Gate gate;
     Plan plan;
-    real *row, *hidden, *out;  // [n_rows, d], [n_rows, F], [n_rows, d]
+    int n_rounds;
+    MoeRound *round;  // [n_rounds]
+    real *row, *out;  // [plan.n_rows, d] this rank's rows: sent to the experts, and come back
 } Moe;
 
-/** Register the tensors as a section of their own, named `name.gate`, `name.expert.w1`, ... */
-void moe_init(Moe *moe, Params *params, const char *name, MoeConfig config);
+/** Register the tensors, in a section of their own in each table, named `name.gate`, `name.expert.w1`, ... experts holds this
+ * rank's block of the experts of the mesh (NULL: all of them). Local. */
+void moe_init(Moe *moe, Params *params, Params *experts, const Mesh *mesh, const char *name,
+              MoeConfig config);
 
-/** Fill the weights: uniform (Glorot) for experts and gate, zero biases. After params_allocate(). */
-void moe_reset(const Moe *moe, Params *params, uint64_t seed);
+/** Fill the weights: uniform (Glorot) for experts and gate, zero biases. After params_allocate(). Local. */
+void moe_reset(const Moe *moe, uint64_t seed);
 
-/** y [n_tok, d] from x [n_tok, d] of all groups of this rank; place [n_tok]. training false: no drop, no draw. Local. */
+/** y [n_tok, d] from x [n_tok, d] of all groups of this rank; place [n_tok]. training false: no drop, no draw.
+ * Collective on the expert-parallel set: three exchanges a round; while one group travels another is gated or multiplied. */
 void moe_forward(Moe *moe, real *y, const real *x, const RngPlace *place, TokenGroups groups,
-                 const Params *params, bool training, Arena *arena);
+                 bool training, Arena *arena);
 
-/** dx [n_tok, d] from dy [n_tok, d], and the gradients of this rank's groups into their slots. n_batch: tokens of the global
- * batch. The gradient is that of the task's loss (dy) + balance_loss balance + z_loss z. Local. */
-void moe_backward(Moe *moe, real *dx, const real *dy, Params *params, long n_batch, Arena *arena);
+/** dx [n_tok, d] from dy [n_tok, d], and the gradients into their slots: the gate's from this rank's groups, the experts' from all
+ * groups of the set. n_batch, n_groups: tokens and groups of the global batch. The gradient is that of the task's loss (dy)
+ * + balance_loss balance + z_loss z. Collective on the expert-parallel set. */
+void moe_backward(Moe *moe, real *dx, const real *dy, long n_batch, int n_groups, Arena *arena);
 
 #endif

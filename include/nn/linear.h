@@ -9,7 +9,12 @@
 void linear_forward(real *y, const real *x, const real *w, const real *b, int n, int d_in,
                     int d_out);
 
-/** dx [n, d_in] (NULL: not wanted), dw, db from dy [n, d_out]. */
+/** The two halves of the way back: dx [n, d_in] from dy [n, d_out]; dw and db from dy and x. */
+void linear_backward_data(real *dx, const real *dy, const real *w, int n, int d_in, int d_out);
+void linear_backward_weights(real *dw, real *db, const real *dy, const real *x, int n, int d_in,
+                             int d_out);
+
+/** Both: dx [n, d_in] (NULL: not wanted), dw, db from dy [n, d_out]. */
 void linear_backward(real *dx, real *dw, real *db, const real *dy, const real *x, const real *w,
                      int n, int d_in, int d_out);
 

@@ -25,7 +25,7 @@
 
 typedef enum ParamKind {
     PARAM_DENSE,   // equal on all ranks
-    PARAM_EXPERT,  // first axis = global expert number
+    PARAM_EXPERT,  // first axis = experts of this rank
     PARAM_ROWS     // first axis = rows, few of which are touched in a step
 } ParamKind;
 
@@ -36,7 +36,11 @@ typedef struct Param {
     ParamKind kind;
     int n_dims;
     int shape[PARAM_MAX_DIMS];
-    size_t size;    // product of the shape
+    uint32_t stream;      // of its initial values: a hash of the name
+    size_t size;          // product of the shape
+    size_t logical_size;  // of all ranks together
+    size_t
+        origin;  // place of the first element in the logical tensor (experts: those of lower blocks come first)
     size_t offset;  // in the value and gradient blocks (rows: in the gradient block only)
     real *value;
     bool decay;  // weight decay applies (matrices yes, biases and scores no)
@@ -53,7 +57,14 @@ typedef struct Params {
     int rows;  // number of the PARAM_ROWS tensor, or -1
     bool allocated;
 
-    int first_group, last_group;  // this rank's run
+    int first_expert,
+        n_experts;  // first expert of this rank's block, and how many there are on all ranks
+    void (*section_done)(
+        void *context,
+        int section);  // the last group of a section is in: its sum may travel; or NULL
+    void *context;
+
+    int first_group, last_group;  // the run of groups whose gradients come here
     int n_slots, slot_now;
     real *slot[PARAM_MAX_SLOTS];  // [size + max_rows * dim]
     const int *row;               // [n_rows] touched rows of the batch, the caller's
@@ -66,6 +77,9 @@ int params_add(Params *params, const char *name, ParamKind kind, bool decay, int
 
 /** Register the word table: rows [n, dim] lives elsewhere and is only referred to. At most one. */
 int params_add_rows(Params *params, const char *name, real *rows, int n, int dim);
+
+/** Expert tensors added from now on are the block of n_experts experts that begins at first. */
+void params_set_experts(Params *params, int first, int n_experts);
 
 /** Open the next section and return its number. */
 int params_section(Params *params);
@@ -87,10 +101,13 @@ size_t params_grad_size(const Params *params);
 void params_group_begin(Params *params, int g);
 void params_group_end(Params *params, int section, int g);
 
-/** Uniform on +-bound, a function of (seed, tensor number, element). */
+/** Where a section lies in a gradient: begin[0] .. end[0] of the block, and begin[1] .. end[1] of its rows. */
+void params_section_range(const Params *params, int section, size_t begin[2], size_t end[2]);
+
+/** Uniform on +-bound, a function of (seed, name, element of the logical tensor). */
 void params_fill_uniform(Params *params, int tensor, uint64_t seed, double bound);
 
-/** Elements by kind: dense, expert, rows. */
+/** Elements by kind, experts of all ranks. */
 size_t params_count(const Params *params, ParamKind kind);
 
 /** Name of the first tensor whose value (grad false) or gradient in slot 0 (grad true) is not finite; NULL: none. */

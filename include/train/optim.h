@@ -36,9 +36,6 @@ typedef struct Optim {
 
 void optim_init(Optim *optim, OptimConfig config, const Params *params);
 
-/** Global L2 norm of the gradient in slot 0: dense part, all experts, touched rows, each parameter once. */
-double optim_grad_norm(const Params *params);
-
 /** One step with the gradient in slot 0 times scale. */
 void optim_step(Optim *optim, Params *params, double lr, double scale);
 

@@ -26,13 +26,14 @@ typedef struct TrainConfig {
     int log_every;   // steps between log lines
     uint64_t seed;
     const char *dir;  // run folder for predictions, or NULL
+    bool plain_sums;  // gradients are added by MPI_Allreduce, in its order
     double peak;      // operations per second of this machine's products, for percent_of_peak
 } TrainConfig;
 
 /** What a run needs and what it leaves; corpora and lexicon are the caller's. */
 typedef struct Trainer {
     TrainConfig config;
-    const Comm *comm;
+    const Mesh *mesh;
     Task task;
     const Lexicon *lexicon;
     const Corpus *train, *dev, *test;  // test may be NULL
@@ -46,7 +47,7 @@ typedef struct Trainer {
 } Trainer;
 
 /** Train to the end, then write the final line of metrics.jsonl. Error CODE_FAILED: a loss, gradient or weight that is not
- * finite; the text names step, batch and tensor. Collective on comm: the status is the same on all ranks. */
+ * finite; the text names step, batch and tensor. Collective on the mesh: the status is the same on all ranks. */
 Status trainer_run(Trainer *trainer) MUST_USE;
 
 void trainer_free(Trainer *trainer);

@@ -432,7 +432,8 @@ static const int ONE_GROUP[] = {0, MOE_N}, THREE_GROUPS[] = {0, 7, 7, MOE_N};
 
 static void routing_build(Problem *p)
 {
-    p->groups = option(p, 2) == 0 ? (TokenGroups){1, ONE_GROUP} : (TokenGroups){3, THREE_GROUPS};
+    p->groups =
+        option(p, 2) == 0 ? (TokenGroups){1, ONE_GROUP, 0} : (TokenGroups){3, THREE_GROUPS, 0};
     p->place = ARENA_ARRAY(&p->keep, RngPlace, MOE_N);
     for (uint32_t t = 0; t < MOE_N; t++) {
         p->place[t] = (RngPlace){p->drawn.step, t / 3, t % 3};
@@ -519,6 +520,15 @@ static double gate_pass(Problem *p, bool backward)
 /* ---- tensors in a table ---- */
 
 /** All tensors of the table but the rows, and their gradients as they will stand in slot 0. */
+/** Signs of relu in all experts. */
+static void note_hidden(Problem *p, const Moe *moe)
+{
+    for (int i = 0; i < moe->n_rounds; i++) {
+        note_signs(p, moe->round[i].hidden,
+                   (size_t)moe->round[i].n_rows * (size_t)moe->config.hidden);
+    }
+}
+
 static void watch_params(Problem *p, Params *params)
 {
     for (int i = 0; i < params->n; i++) {
@@ -563,7 +573,7 @@ static void moe_build(Problem *p)
                         .z_loss = Z_LOSS};
     config.gate.second = (SecondExpert)option(p, 3);
     config.gate.jitter = p->groups.n_groups > 1 ? JITTER : 0;
-    moe_init(&p->moe, &p->params, "moe", config);
+    moe_init(&p->moe, &p->params, &p->params, NULL, "moe", config);
     const int first_group = p->groups.n_groups > 1 ? 1 : 0;
     params_allocate(&p->params, first_group, first_group + p->groups.n_groups);
     add_variable(p, MOE_N * MOE_D);
@@ -582,9 +592,9 @@ static double moe_pass(Problem *p, bool backward)
     const Variable *x = &p->variable[0];
     Moe *moe = &p->moe;
     real *y = ARENA_ARRAY(&p->step, real, x->n);
-    moe_forward(moe, y, x->x, p->place, p->groups, &p->params, true, &p->step);
+    moe_forward(moe, y, x->x, p->place, p->groups, true, &p->step);
     note_routing(p, &moe->gate, &moe->plan, &moe->config.gate, p->place);
-    note_signs(p, moe->hidden, (size_t)moe->plan.n_rows * MOE_F);
+    note_hidden(p, moe);
     double loss = weigh(p->coef, y, x->n);
     for (int g = 0; g < p->groups.n_groups; g++) {
         double stats[STAT_LOAD + MOE_E] = {0};
@@ -593,7 +603,7 @@ static double moe_pass(Problem *p, bool backward)
     }
     if (backward) {
         forget_slots(&p->params);
-        moe_backward(moe, x->grad, p->coef, &p->params, MOE_BATCH, &p->step);
+        moe_backward(moe, x->grad, p->coef, MOE_BATCH, p->groups.n_groups, &p->step);
         merge_slots(&p->params);
     }
     return loss;
@@ -674,11 +684,12 @@ static void tagger_build(Problem *p)
     config.ffn = (FfnKind)option(p, 3);
     config.n_layers = 1 + option(p, 2);
     batch_of(p);
-    tagger_init(&p->tagger, config, rows, NULL, p->batch.first_group,
-                p->batch.first_group + TAGGER_GROUPS);
+    tagger_init(&p->tagger, config, rows, NULL, NULL,
+                tagger_groups(p->batch.first_group, p->batch.first_group + TAGGER_GROUPS));
     Params *params = &p->tagger.params;
     params_touch_rows(params, p->batch.row, p->batch.n_rows);
     watch_params(p, params);
+    watch_params(p, &p->tagger.experts);
     real *drows = params_grad(params, p->tagger.words);
     for (int i = 0; i < TAGGER_ROWS; i++) {
         watch(p, rows + (size_t)TAGGER_ROW[i] * TAGGER_D_WORD, drows + (size_t)i * TAGGER_D_WORD,
@@ -697,7 +708,7 @@ static void note_tagger(Problem *p)
     if (c->ffn == FFN_MOE) {
         const Moe *moe = &tagger->moe;
         note_routing(p, &moe->gate, &moe->plan, &moe->config.gate, p->batch.place);
-        note_signs(p, moe->hidden, (size_t)moe->plan.n_rows * (size_t)c->expert_hidden);
+        note_hidden(p, moe);
     } else if (c->ffn == FFN_DENSE) {
         const size_t n = (size_t)p->batch.group_start[TAGGER_GROUPS];
         note_signs(p, tagger->dense_hidden, n * (size_t)tagger_dense_hidden(c));
@@ -717,8 +728,10 @@ static double tagger_pass(Problem *p, bool backward)
     }
     if (backward) {
         forget_slots(&tagger->params);
+        forget_slots(&tagger->experts);
         tagger_backward(tagger, &p->batch, &p->step);
         merge_slots(&tagger->params);
+        merge_slots(&tagger->experts);
     }
     return loss;
 }

@@ -58,8 +58,8 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     Lexicon lexicon = {0};
     Progress progress;
     Tagger tagger;
+    Mesh mesh = {.world = *comm};
     Digest digest;
-    int first = 0, last = 0;
 
     train_settings_table(&options, table, &settings);
     TRY(options_parse(&options, (int)(sizeof words / sizeof *words) - 1, words));
@@ -70,11 +70,11 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     corpus_encode(&train, &lexicon, &notes);
     corpus_encode(&dev, &lexicon, &notes);
     progress_init(&progress, PROGRESS_NONE, false, NULL, NULL);
-    comm_groups(comm, settings.groups, &first, &last);
+    mesh_init(&mesh, settings.ep_size);
     tagger_init(&tagger, train_settings_tagger(&settings, &lexicon), lexicon.vocab.vectors.row,
-                NULL, first, last);
+                NULL, &mesh, tagger_groups_of(&mesh, settings.groups));
     Trainer trainer = {.config = train_settings_trainer(&settings),
-                       .comm = comm,
+                       .mesh = &mesh,
                        .task = tagger_task(&tagger),
                        .lexicon = &lexicon,
                        .train = &train,
@@ -89,6 +89,7 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     outcome->f1 = trainer.best_f1;
     trainer_free(&trainer);
     tagger_free(&tagger);
+    mesh_free(&mesh);
     lexicon_free(&lexicon);
     corpus_free(&train);
     corpus_free(&dev);

@@ -9,12 +9,14 @@
 #include "app/selftest.h"
 #include "app/train_settings.h"
 #include "base/clock.h"
+#include "base/tree.h"
+#include "comm/watch.h"
 #include "math/gemm.h"
 #include "train/evaluate.h"
 
 /** Everything that lives as long as the program. */
 typedef struct Session {
-    Comm comm;
+    Mesh mesh;
     Options options;
     Option table[TRAIN_SETTINGS_MAX];
     TrainSettings settings;
@@ -75,7 +77,7 @@ static size_t active_per_token(const Session *session)
 {
     const Params *params = &session->tagger.params;
     const TrainSettings *s = &session->settings;
-    const size_t expert = params_count(params, PARAM_EXPERT);
+    const size_t expert = params_count(&session->tagger.experts, PARAM_EXPERT);
     return params_count(params, PARAM_DENSE) +
            (expert == 0 ? 0 : expert / (size_t)s->experts * (size_t)s->top_k);
 }
@@ -83,12 +85,52 @@ static size_t active_per_token(const Session *session)
 /** Bytes that a rank needs: weights, moments and gradient slots, with the word table and its moments. */
 static double memory_per_rank(const Session *session)
 {
-    const Params *params = &session->tagger.params;
+    const Params *params = &session->tagger.params, *experts = &session->tagger.experts;
     const TrainSettings *s = &session->settings;
     const int copies = (s->optimizer == OPTIM_SGD ? 2 : 3) + (s->average > 0);
     const double words = (double)params_count(params, PARAM_ROWS);
-    return ((double)params->size * (copies + params->n_slots) + words * copies) *
+    return ((double)params->size * (copies + params->n_slots) +
+            (double)experts->size * (copies + experts->n_slots) + words * copies) *
            (double)sizeof(real);
+}
+
+/** "0-3" or "2" or "none" */
+static void format_run(char *text, size_t size, int first, int last)
+{
+    if (first >= last) {
+        snprintf(text, size, "none");
+    } else if (last - first == 1) {
+        snprintf(text, size, "%d", first);
+    } else {
+        snprintf(text, size, "%d-%d", first, last - 1);
+    }
+}
+
+/** Who holds what: a line a rank, the middle of a long list left out. */
+static void print_map(const Session *session)
+{
+    enum { SHOWN = 8 };
+    const TrainSettings *s = &session->settings;
+    const int W = session->mesh.world.size;
+    printf("ranks: %d = %d replicas x %d expert-parallel\n", W, W / s->ep_size, s->ep_size);
+    for (int r = 0; r < W && W > 1; r++) {
+        char experts[32], groups[32];
+        int first, last;
+        if (r >= SHOWN && r < W - 1) {
+            r = W - 2;
+            printf("  ...\n");
+            continue;
+        }
+        mesh_experts(s->experts, s->ep_size, r % s->ep_size, &first, &last);
+        format_run(experts, sizeof experts, first, last);
+        format_run(groups, sizeof groups, tree_split(s->groups, W, r),
+                   tree_split(s->groups, W, r + 1));
+        if (s->ffn == FFN_MOE) {
+            printf("  rank %d: groups %s, experts %s\n", r, groups, experts);
+        } else {
+            printf("  rank %d: groups %s\n", r, groups);
+        }
+    }
 }
 
 static void print_model(const Session *session)
@@ -101,12 +143,12 @@ static void print_model(const Session *session)
     printf("model BiLSTM %d x %d per direction, %s, CRF\n", s->layers, s->hidden, ffn[s->ffn]);
     printf("parameters: dense %zu, experts %zu, word vectors %zu; active per token %zu (word "
            "vectors apart)\n",
-           params_count(params, PARAM_DENSE), params_count(params, PARAM_EXPERT),
+           params_count(params, PARAM_DENSE), params_count(&session->tagger.experts, PARAM_EXPERT),
            params_count(params, PARAM_ROWS), active_per_token(session));
     printf("work per token: %.2f MFLOP forward, %.2f MFLOP with backward\n",
            tagger_flops(&session->tagger.config) / 1e6,
            3 * tagger_flops(&session->tagger.config) / 1e6);
-    printf("ranks %d, groups %d, batch %d sentences (about %d tokens)\n", session->comm.size,
+    printf("ranks %d, groups %d, batch %d sentences (about %d tokens)\n", session->mesh.world.size,
            s->groups, s->batch, tokens);
     if (s->ffn == FFN_MOE) {
         const int of_group = tokens / s->groups,
@@ -119,6 +161,7 @@ static void print_model(const Session *session)
             printf("no capacity limit\n");
         }
     }
+    print_map(session);
     printf("memory per rank: %.0f MiB (weights, moments, gradients), and the corpora and a batch\n",
            memory_per_rank(session) / 1048576);
 }
@@ -225,7 +268,6 @@ static void build_tagger(Session *session)
 {
     const Tagset *tagset = &session->lexicon.tagset;
     const int L = tagset->n_labels;
-    int first = 0, last = 0;
     session->legal = mem_alloc((size_t)(L + 1) * (size_t)(L + 1), 1);
     for (int from = 0; from <= L; from++) {
         for (int to = 0; to <= L; to++) {
@@ -235,19 +277,19 @@ static void build_tagger(Session *session)
                                                             : tagset_legal(tagset, from, to);
         }
     }
-    comm_groups(&session->comm, session->settings.groups, &first, &last);
     tagger_init(&session->tagger, train_settings_tagger(&session->settings, &session->lexicon),
-                session->lexicon.vocab.vectors.row, session->legal, first, last);
+                session->lexicon.vocab.vectors.row, session->legal, &session->mesh,
+                tagger_groups_of(&session->mesh, session->settings.groups));
 }
 
 static Status train(Session *session)
 {
-    const bool root = comm_is_root(&session->comm);
+    const bool root = comm_is_root(&session->mesh.world);
     const TrainSettings *s = &session->settings;
     progress_init(&session->progress, (ProgressStyle)s->progress, comm_has_terminal(),
                   root ? stdout : NULL, session->metrics);
     Trainer trainer = {.config = train_settings_trainer(s),
-                       .comm = &session->comm,
+                       .mesh = &session->mesh,
                        .task = tagger_task(&session->tagger),
                        .lexicon = &session->lexicon,
                        .train = &session->train,
@@ -256,7 +298,7 @@ static Status train(Session *session)
                        .progress = &session->progress,
                        .active_per_token = active_per_token(session)};
     trainer.config.peak = gemm_measure_peak();
-    comm_max_double(&session->comm, &trainer.config.peak, 1);
+    comm_max_double(&session->mesh.world, &trainer.config.peak, 1);
     Status status = trainer_run(&trainer);
     if (status.code == CODE_OK && root) {
         char title[64];
@@ -273,8 +315,8 @@ static Status train(Session *session)
 static Status run(Session *session, int argc, char **argv)
 {
     TrainSettings *s = &session->settings;
-    const bool root = comm_is_root(&session->comm);
-    TRY(comm_agree(&session->comm, options_parse(&session->options, argc, argv)));
+    const bool root = comm_is_root(&session->mesh.world);
+    TRY(comm_agree(&session->mesh.world, options_parse(&session->options, argc, argv)));
     if (s->help || s->version) {
         if (root && s->help) {
             options_help(&session->options, stdout);
@@ -284,17 +326,19 @@ static Status run(Session *session, int argc, char **argv)
         return status_ok();
     }
     if (s->selftest) {
-        return selftest_run(&session->comm, root ? stdout : NULL);
+        return selftest_run(&session->mesh.world, root ? stdout : NULL);
     }
     if (session->options.n_arguments > 0) {
         return status_error(CODE_OPTION, "%s: not an option; see moe_train --help",
                             session->options.argument[0]);
     }
-    TRY(train_settings_complete(s, session->comm.size));
-    TRY(check_inputs(s, session->comm.size));
-    TRY(comm_agree(&session->comm, check_out(s)));
+    TRY(train_settings_complete(s, session->mesh.world.size));
+    watch_set_timeout(s->timeout);
+    mesh_init(&session->mesh, s->ep_size);
+    TRY(check_inputs(s, session->mesh.world.size));
+    TRY(comm_agree(&session->mesh.world, check_out(s)));
     session->notes.out = root ? stderr : NULL;
-    TRY(comm_agree(&session->comm, read_corpora(session)));
+    TRY(comm_agree(&session->mesh.world, read_corpora(session)));
     build_tagger(session);
     if (root) {
         print_corpus("train", &session->train);
@@ -309,7 +353,7 @@ static Status run(Session *session, int argc, char **argv)
     if (s->dry_run) {
         return status_ok();
     }
-    TRY(comm_agree(&session->comm, root ? open_out(session) : status_ok()));
+    TRY(comm_agree(&session->mesh.world, root ? open_out(session) : status_ok()));
     return train(session);
 }
 
@@ -319,6 +363,7 @@ static void session_free(Session *session)
         fclose(session->metrics);
     }
     tagger_free(&session->tagger);
+    mesh_free(&session->mesh);
     mem_free(session->legal);
     lexicon_free(&session->lexicon);
     corpus_free(&session->train);
@@ -330,18 +375,18 @@ static void session_free(Session *session)
 int main(int argc, char **argv)
 {
     static Session session;
-    comm_init(&session.comm, &argc, &argv);
+    comm_init(&session.mesh.world, &argc, &argv);
     gemm_init();
     train_settings_table(&session.options, session.table, &session.settings);
     Status status = run(&session, argc, argv);
     if (status.code == CODE_OK && (fflush(stdout) != 0 || ferror(stdout))) {
         status = status_error(CODE_FAILED, "cannot write the report: %s", strerror(errno));
     }
-    if (status.code != CODE_OK && comm_is_root(&session.comm)) {
+    if (status.code != CODE_OK && comm_is_root(&session.mesh.world)) {
         fflush(stdout);
         fprintf(stderr, "%s\n", status.text);
     }
     session_free(&session);
-    comm_free(&session.comm);
+    comm_free(&session.mesh.world);
     return status.code;
 }

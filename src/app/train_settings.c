@@ -92,6 +92,10 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
             "Groups that a batch is cut into: each has its own capacity, and results depend on "
             "their number, never on the "
             "number of ranks. 0: the ranks, rounded up to a power of two."),
+        INT("ep-size", ep_size, "0", 0, INT_MAX,
+            "Ranks that hold all experts once, a divisor of the ranks; the other ranks are "
+            "replicas. 0: the largest that "
+            "leaves no rank without an expert. Results do not depend on it."),
         CHOICE("optimizer", optimizer, "adam", "sgd|adam|adamw", "Optimiser."),
         REAL("lr", lr, "0", 0, 1e3, "Learning rate; 0: 0.001 for adam and adamw, 0.015 for sgd."),
         REAL("lr-decay", lr_decay, "0.05", 0, 1e3,
@@ -132,6 +136,13 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
         INT("log-every", log_every, "100", 1, INT_MAX, "Steps between log lines."),
         CHOICE("progress", progress, "auto", "auto|bar|plain|none",
                "What is shown: a bar on a terminal and lines otherwise, or one of them."),
+        REAL("timeout", timeout, "300", 0.1, 1e6,
+             "Seconds that a rank waits for others before all are stopped with a line that says "
+             "who is late."),
+        CHOICE("sum", sum, "tree", "tree|mpi",
+               "How gradients are added over ranks: in the order of a fixed tree, the same bits on "
+               "any number of ranks, or by "
+               "MPI_Allreduce, for comparison."),
         FLAG("dry-run", dry_run,
              "Show what would be built (sizes, memory, work, capacity), then stop."),
         FLAG("selftest", selftest,
@@ -174,6 +185,14 @@ Status train_settings_complete(TrainSettings *s, int n_ranks)
                             "--groups %d: there are %d ranks and each needs a group; use --groups "
                             "%d or fewer ranks",
                             s->groups, n_ranks, n_ranks);
+    }
+    if (s->ep_size == 0) {
+        s->ep_size = s->ffn == FFN_MOE ? mesh_default_size(n_ranks, s->experts) : 1;
+    }
+    if (n_ranks % s->ep_size != 0) {
+        return status_error(CODE_OPTION,
+                            "--ep-size %d: does not divide the %d ranks; use --ep-size %d",
+                            s->ep_size, n_ranks, mesh_default_size(n_ranks, s->ep_size));
     }
     if (s->ffn == FFN_MOE && s->top_k > s->experts) {
         return status_error(CODE_OPTION, "--top-k %d: there are only %d experts; raise --experts",
@@ -222,6 +241,7 @@ TrainConfig train_settings_trainer(const TrainSettings *s)
         .unknown = s->unknown,
         .patience = s->patience,
         .log_every = s->log_every,
+        .plain_sums = s->sum == 1,
         .seed = s->seed,
         .dir = s->out,
     };

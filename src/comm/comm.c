@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/tree.h"
 #include "comm/mpi_check.h"
+#include "comm/watch.h"
 
 void comm_check_mpi(int code, const char *call, const char *file, int line)
 {
@@ -27,26 +28,124 @@ static void stop_all_ranks(int code)
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 
+/** Take a communicator of our own into comm. */
+static void adopt(Comm *comm, MPI_Comm ours)
+{
+    MPI_Comm *world = mem_alloc(1, sizeof *world);
+    *world = ours;
+    CHECK_MPI(MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN));
+    CHECK_MPI(MPI_Comm_rank(ours, &comm->rank));
+    CHECK_MPI(MPI_Comm_size(ours, &comm->size));
+    comm->world = world;
+}
+
+static void disown(Comm *comm)
+{
+    if (comm->world != NULL) {
+        CHECK_MPI(MPI_Comm_free(comm->world));
+        mem_free(comm->world);
+        comm->world = NULL;
+    }
+}
+
 void comm_init(Comm *comm, int *argc, char ***argv)
 {
     int provided = 0;
+    MPI_Comm ours;
     CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
     check_on_fail(stop_all_ranks);
-    MPI_Comm *world = mem_alloc(1, sizeof *world);
-    CHECK_MPI(MPI_Comm_dup(MPI_COMM_WORLD, world));
-    CHECK_MPI(MPI_Comm_set_errhandler(*world, MPI_ERRORS_RETURN));
-    CHECK_MPI(MPI_Comm_rank(*world, &comm->rank));
-    CHECK_MPI(MPI_Comm_size(*world, &comm->size));
-    comm->world = world;
+    CHECK_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &ours));
+    adopt(comm, ours);
+    comm->stride = 1;
+    watch_init(comm);
 }
 
 void comm_free(Comm *comm)
 {
-    CHECK_MPI(MPI_Comm_free(comm->world));
-    mem_free(comm->world);
-    comm->world = NULL;
+    watch_free();
+    disown(comm);
     check_on_fail(NULL);
     MPI_Finalize();
+}
+
+void mesh_init(Mesh *mesh, int ep_size)
+{
+    const Comm *world = &mesh->world;
+    MPI_Comm experts, replicas;
+    CHECK(ep_size > 0 && world->size % ep_size == 0, "%d ranks cannot be cut in sets of %d",
+          world->size, ep_size);
+    CHECK_MPI(MPI_Comm_split(comm_mpi(world), world->rank / ep_size, world->rank, &experts));
+    CHECK_MPI(MPI_Comm_split(comm_mpi(world), world->rank % ep_size, world->rank, &replicas));
+    adopt(&mesh->experts, experts);
+    adopt(&mesh->replicas, replicas);
+    mesh->experts.origin = world->rank / ep_size * ep_size;
+    mesh->experts.stride = 1;
+    mesh->replicas.origin = world->rank % ep_size;
+    mesh->replicas.stride = ep_size;
+}
+
+void mesh_free(Mesh *mesh)
+{
+    disown(&mesh->experts);
+    disown(&mesh->replicas);
+}
+
+int mesh_default_size(int n_ranks, int n_experts)
+{
+    int size = n_ranks < n_experts ? n_ranks : n_experts;
+    while (n_ranks % size != 0) {
+        size--;
+    }
+    return size;
+}
+
+void mesh_experts(int n_experts, int n, int i, int *first, int *last)
+{
+    *first = tree_split(n_experts, n, i);
+    *last = tree_split(n_experts, n, i + 1);
+}
+
+void mesh_groups_of(const Mesh *mesh, int n_groups, int r, int *first, int *last)
+{
+    const int rank = mesh->world.rank - mesh->experts.rank + r;
+    *first = tree_split(n_groups, mesh->world.size, rank);
+    *last = tree_split(n_groups, mesh->world.size, rank + 1);
+}
+
+void mesh_groups(const Mesh *mesh, int n_groups, int *first, int *last)
+{
+    int ignored;
+    mesh_groups_of(mesh, n_groups, 0, first, &ignored);
+    mesh_groups_of(mesh, n_groups, mesh->experts.size - 1, &ignored, last);
+}
+
+void comm_copy(const Comm *comm, void *bytes, size_t n, int from, int to)
+{
+    const size_t most = 1u << 30;
+    MPI_Request request;
+    for (size_t done = 0; done < n && from != to; done += most) {
+        const int count = (int)(n - done < most ? n - done : most);
+        if (comm->rank == from) {
+            CHECK_MPI(
+                MPI_Isend((char *)bytes + done, count, MPI_BYTE, to, 0, comm_mpi(comm), &request));
+            watch_wait(&request, 1);
+        } else if (comm->rank == to) {
+            CHECK_MPI(MPI_Irecv((char *)bytes + done, count, MPI_BYTE, from, 0, comm_mpi(comm),
+                                &request));
+            watch_wait(&request, 1);
+        }
+    }
+}
+
+void comm_poke(void)
+{
+    int flag;
+    CHECK_MPI(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &flag, MPI_STATUS_IGNORE));
+}
+
+int comm_world_rank(const Comm *comm, int r)
+{
+    return comm->origin + comm->stride * r;
 }
 
 bool comm_is_root(const Comm *comm)
@@ -69,11 +168,14 @@ bool comm_has_terminal(void)
 Status comm_agree(const Comm *comm, Status status)
 {
     int failed = status.code == CODE_OK ? comm->size : comm->rank, first = 0;
-    CHECK_MPI(MPI_Allreduce(&failed, &first, 1, MPI_INT, MPI_MIN, comm_mpi(comm)));
+    MPI_Request request;
+    CHECK_MPI(MPI_Iallreduce(&failed, &first, 1, MPI_INT, MPI_MIN, comm_mpi(comm), &request));
+    watch_wait(&request, 1);
     if (first == comm->size) {
         return status_ok();
     }
-    CHECK_MPI(MPI_Bcast(&status, (int)sizeof status, MPI_BYTE, first, comm_mpi(comm)));
+    CHECK_MPI(MPI_Ibcast(&status, (int)sizeof status, MPI_BYTE, first, comm_mpi(comm), &request));
+    watch_wait(&request, 1);
     return status;
 }
 
@@ -83,29 +185,39 @@ void comm_groups(const Comm *comm, int n_groups, int *first, int *last)
     *last = tree_split(n_groups, comm->size, comm->rank + 1);
 }
 
+/** x [n] of all ranks, in place, by an operation whose order does not matter. */
+static void reduce_all(const Comm *comm, void *x, int n, MPI_Datatype type, MPI_Op op)
+{
+    MPI_Request request;
+    CHECK_MPI(MPI_Iallreduce(MPI_IN_PLACE, x, n, type, op, comm_mpi(comm), &request));
+    watch_wait(&request, 1);
+}
+
 void comm_max_int(const Comm *comm, int *x, int n)
 {
-    CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, x, n, MPI_INT, MPI_MAX, comm_mpi(comm)));
+    reduce_all(comm, x, n, MPI_INT, MPI_MAX);
 }
 
 void comm_max_double(const Comm *comm, double *x, int n)
 {
-    CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, x, n, MPI_DOUBLE, MPI_MAX, comm_mpi(comm)));
+    reduce_all(comm, x, n, MPI_DOUBLE, MPI_MAX);
 }
 
 void comm_sum_int64(const Comm *comm, int64_t *x, int n)
 {
-    CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, x, n, MPI_INT64_T, MPI_SUM, comm_mpi(comm)));
+    reduce_all(comm, x, n, MPI_INT64_T, MPI_SUM);
 }
 
 void comm_sum_with_zeros(const Comm *comm, double *x, int n)
 {
-    CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, x, n, MPI_DOUBLE, MPI_SUM, comm_mpi(comm)));
+    reduce_all(comm, x, n, MPI_DOUBLE, MPI_SUM);
 }
 
 void comm_gather_double(const Comm *comm, const double *x, int n, double *all)
 {
-    CHECK_MPI(MPI_Allgather(x, n, MPI_DOUBLE, all, n, MPI_DOUBLE, comm_mpi(comm)));
+    MPI_Request request;
+    CHECK_MPI(MPI_Iallgather(x, n, MPI_DOUBLE, all, n, MPI_DOUBLE, comm_mpi(comm), &request));
+    watch_wait(&request, 1);
 }
 
 const char *comm_library(void)

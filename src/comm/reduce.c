@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/tree.h"
 #include "comm/mpi_check.h"
+#include "comm/watch.h"
 
 static void add(real *restrict y, const real *restrict x, size_t n)
 {
@@ -50,14 +51,15 @@ static void prepare(Reduce *reduce, const Comm *comm, int n_groups)
         reduce->first_node[r + 1] = reduce->n_nodes;
     }
     reduce->stack = mem_alloc((size_t)reduce->n_nodes, sizeof *reduce->stack);
-    reduce->piece = mem_alloc((size_t)reduce->n_nodes, sizeof *reduce->piece);
+    reduce->piece = mem_alloc((size_t)reduce->n_nodes + 1, sizeof *reduce->piece);
+    reduce->own = mem_alloc(TREE_MAX_NODES, sizeof *reduce->own);
     reduce->count = mem_alloc(2 * (size_t)size, sizeof(int));
     reduce->start = reduce->count + size;
     reduce->request = mem_alloc((size_t)reduce->n_nodes * (size_t)(size + 1), sizeof(MPI_Request));
 }
 
 /** Cut n elements in one segment a rank, and make room for everybody's share of this rank's. */
-static size_t cut_segments(Reduce *reduce, const Comm *comm, size_t n)
+static void cut_segments(Reduce *reduce, const Comm *comm, size_t n)
 {
     const size_t size = (size_t)comm->size;
     CHECK(n / size < INT_MAX, "a gradient of %zu numbers is too large for %d ranks", n, comm->size);
@@ -74,11 +76,10 @@ static size_t cut_segments(Reduce *reduce, const Comm *comm, size_t n)
         reduce->max_received = needed + needed / 8;
         reduce->received = mem_alloc(reduce->max_received, sizeof(real));
     }
-    return mine;
 }
 
 /** Send every rank its segment of this rank's nodes; take everybody's share of this rank's own segment. */
-static void exchange_segments(Reduce *reduce, const Comm *comm, real **node)
+static void exchange_segments(Reduce *reduce, const Comm *comm, int tag)
 {
     const int rank = comm->rank, size = comm->size, mine = reduce->count[rank];
     const int *first = reduce->first_node;
@@ -86,44 +87,98 @@ static void exchange_segments(Reduce *reduce, const Comm *comm, real **node)
     int n = 0;
     for (int r = 0; r < size; r++) {
         for (int i = first[r]; i < first[r + 1]; i++) {
-            reduce->piece[i] = r == rank ? node[i - first[r]] + reduce->start[rank]
+            const int node = i - first[r];
+            reduce->piece[i] = r == rank ? reduce->own[node] + reduce->start[rank]
                                          : reduce->received + (size_t)i * (size_t)mine;
             if (r != rank) {
-                CHECK_MPI(MPI_Irecv(reduce->piece[i], mine, REAL_MPI, r, i, comm_mpi(comm),
-                                    request + n++));
+                CHECK_MPI(MPI_Irecv(reduce->piece[i], mine, REAL_MPI, r,
+                                    tag * TREE_MAX_NODES + node, comm_mpi(comm), request + n++));
             }
         }
     }
     for (int step = 1; step < size; step++) {  // each rank starts with another peer
         const int r = (rank + step) % size;
-        for (int i = first[rank]; i < first[rank + 1]; i++) {
-            CHECK_MPI(MPI_Isend(node[i - first[rank]] + reduce->start[r], reduce->count[r],
-                                REAL_MPI, r, i, comm_mpi(comm), request + n++));
+        for (int node = 0; node < first[rank + 1] - first[rank]; node++) {
+            CHECK_MPI(MPI_Isend(reduce->own[node] + reduce->start[r], reduce->count[r], REAL_MPI, r,
+                                tag * TREE_MAX_NODES + node, comm_mpi(comm), request + n++));
         }
     }
-    CHECK_MPI(MPI_Waitall(n, request, MPI_STATUSES_IGNORE));
+    reduce->n_requests = n;
 }
 
-void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real **node, size_t n)
+/** This rank's nodes in tree order, nothing sent; own[0] gets the sum. */
+static void merge_own(Reduce *reduce, const Comm *comm)
+{
+    const int first = reduce->first_node[comm->rank],
+              n = reduce->first_node[comm->rank + 1] - first;
+    memcpy(reduce->stack, reduce->node + first, (size_t)n * sizeof *reduce->stack);
+    memcpy(reduce->piece, reduce->own, (size_t)n * sizeof *reduce->piece);
+    merge_nodes(reduce->stack, reduce->piece, n, reduce->n);
+}
+
+void reduce_begin(Reduce *reduce, const Comm *comm, int n_groups, real *const *node, size_t n,
+                  int tag, bool plain)
 {
     if (reduce->n_groups != n_groups) {
         prepare(reduce, comm, n_groups);
     }
-    memcpy(reduce->stack, reduce->node, (size_t)reduce->n_nodes * sizeof *reduce->stack);
-    if (comm->size == 1) {
-        memcpy(reduce->piece, node, (size_t)reduce->n_nodes * sizeof *node);
-        merge_nodes(reduce->stack, reduce->piece, reduce->n_nodes, n);
+    const int n_own = reduce->first_node[comm->rank + 1] - reduce->first_node[comm->rank];
+    memcpy(reduce->own, node, (size_t)(n_own > 0 ? n_own : 1) * sizeof *node);
+    reduce->comm = comm;
+    reduce->n = n;
+    reduce->plain = plain;
+    reduce->n_requests = 0;
+    if (comm->size == 1 || plain) {
         return;
     }
-    const size_t mine = cut_segments(reduce, comm, n);
-    real *own = node[0] + reduce->start[comm->rank];
-    exchange_segments(reduce, comm, node);
+    cut_segments(reduce, comm, n);
+    exchange_segments(reduce, comm, tag);
+}
+
+void reduce_gather(Reduce *reduce)
+{
+    const Comm *comm = reduce->comm;
+    MPI_Request *request = reduce->request;
+    if (comm->size == 1 || reduce->plain) {
+        merge_own(reduce, comm);
+        if (comm->size > 1) {
+            if (reduce->first_node[comm->rank + 1] == reduce->first_node[comm->rank]) {
+                memset(reduce->own[0], 0, reduce->n * sizeof(real));
+            }
+            CHECK(reduce->n <= INT_MAX, "a gradient of %zu numbers is too large for --sum mpi",
+                  reduce->n);
+            CHECK_MPI(MPI_Iallreduce(MPI_IN_PLACE, reduce->own[0], (int)reduce->n, REAL_MPI,
+                                     MPI_SUM, comm_mpi(comm), request));
+            reduce->n_requests = 1;
+        }
+        return;
+    }
+    watch_wait(request, reduce->n_requests);
+    const size_t mine = (size_t)reduce->count[comm->rank];
+    real *own = reduce->own[0] + reduce->start[comm->rank];
+    memcpy(reduce->stack, reduce->node, (size_t)reduce->n_nodes * sizeof *reduce->stack);
     merge_nodes(reduce->stack, reduce->piece, reduce->n_nodes, mine);
     if (mine > 0 && reduce->piece[0] != own) {
         memcpy(own, reduce->piece[0], mine * sizeof(real));
     }
-    CHECK_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, node[0], reduce->count,
-                             reduce->start, REAL_MPI, comm_mpi(comm)));
+    CHECK_MPI(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, reduce->own[0], reduce->count,
+                              reduce->start, REAL_MPI, comm_mpi(comm), request));
+    reduce->n_requests = 1;
+}
+
+void reduce_wait(Reduce *reduce)
+{
+    if (reduce->n_requests > 0) {
+        watch_wait(reduce->request, reduce->n_requests);
+        reduce->n_requests = 0;
+    }
+}
+
+void reduce_tree(Reduce *reduce, const Comm *comm, int n_groups, real *const *node, size_t n)
+{
+    reduce_begin(reduce, comm, n_groups, node, n, 0, false);
+    reduce_gather(reduce);
+    reduce_wait(reduce);
 }
 
 void reduce_free(Reduce *reduce)
@@ -132,6 +187,7 @@ void reduce_free(Reduce *reduce)
     mem_free(reduce->node);
     mem_free(reduce->stack);
     mem_free(reduce->piece);
+    mem_free(reduce->own);
     mem_free(reduce->count);
     mem_free(reduce->request);
     mem_free(reduce->received);

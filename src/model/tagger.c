@@ -80,7 +80,7 @@ static void register_ffn(Tagger *tagger)
                          .capacity = c->capacity,
                          .balance_loss = c->balance_loss,
                          .z_loss = c->z_loss};
-        moe_init(&tagger->moe, p, "moe", moe);
+        moe_init(&tagger->moe, p, &tagger->experts, tagger->mesh, "moe", moe);
     } else if (c->ffn == FFN_DENSE) {
         tagger->dense = params_section(p);
         tagger->dense_w1 = params_add(p, "dense.w1", PARAM_DENSE, true, 2, (int[]){D, F});
@@ -125,7 +125,7 @@ static void reset(Tagger *tagger)
         }
     }
     if (c->ffn == FFN_MOE) {
-        moe_reset(&tagger->moe, p, c->seed);
+        moe_reset(&tagger->moe, c->seed);
     } else if (c->ffn == FFN_DENSE) {
         const double bound = sqrt(6.0 / (D + tagger_dense_hidden(c)));
         params_fill_uniform(p, tagger->dense_w1, c->seed, bound);
@@ -134,22 +134,37 @@ static void reset(Tagger *tagger)
     params_fill_uniform(p, tagger->out_w, c->seed, sqrt(6.0 / (D + c->n_labels)));
 }
 
-void tagger_init(Tagger *tagger, TaggerConfig config, real *word_rows, const unsigned char *legal,
-                 int first_group, int last_group)
+TaggerGroups tagger_groups(int first, int last)
 {
-    *tagger = (Tagger){.config = config, .legal = legal};
+    return (TaggerGroups){first, last, first, last};
+}
+
+TaggerGroups tagger_groups_of(const Mesh *mesh, int n_groups)
+{
+    TaggerGroups groups;
+    comm_groups(&mesh->world, n_groups, &groups.first, &groups.last);
+    mesh_groups(mesh, n_groups, &groups.expert_first, &groups.expert_last);
+    return groups;
+}
+
+void tagger_init(Tagger *tagger, TaggerConfig config, real *word_rows, const unsigned char *legal,
+                 const Mesh *mesh, TaggerGroups groups)
+{
+    *tagger = (Tagger){.config = config, .legal = legal, .mesh = mesh};
     tagger->d_in = config.d_word + config.n_filters + config.d_cap;
     tagger->d_model = 2 * config.hidden;
     register_encoder(tagger, word_rows);
     register_ffn(tagger);
     register_head(tagger);
-    params_allocate(&tagger->params, first_group, last_group);
+    params_allocate(&tagger->params, groups.first, groups.last);
+    params_allocate(&tagger->experts, groups.expert_first, groups.expert_last);
     reset(tagger);
 }
 
 void tagger_free(Tagger *tagger)
 {
     params_free(&tagger->params);
+    params_free(&tagger->experts);
     memset(tagger, 0, sizeof *tagger);
 }
 
@@ -232,16 +247,27 @@ static void encode_forward(Tagger *tagger, const Batch *batch, int g, bool train
     }
 }
 
+/** Groups of the rank that has most in this rank's set: all ranks go through as many rounds. */
+static int n_rounds(const Tagger *tagger, const Batch *batch)
+{
+    int most = batch->n_local;
+    for (int r = 0; tagger->mesh != NULL && r < tagger->mesh->experts.size; r++) {
+        int first, last;
+        mesh_groups_of(tagger->mesh, batch->n_groups, r, &first, &last);
+        most = last - first > most ? last - first : most;
+    }
+    return most;
+}
+
 /** h -> y, all groups. */
 static void ffn_forward(Tagger *tagger, const Batch *batch, bool training, Arena *arena)
 {
     const size_t n = (size_t)batch->group_start[batch->n_local], D = (size_t)tagger->d_model;
-    const TokenGroups groups = {batch->n_local, batch->group_start};
+    const TokenGroups groups = {batch->n_local, batch->group_start, n_rounds(tagger, batch)};
     tagger->y = tagger->h;
     if (tagger->config.ffn == FFN_MOE) {
         tagger->y = ARENA_ARRAY(arena, real, n * D);
-        moe_forward(&tagger->moe, tagger->y, tagger->h, batch->place, groups, &tagger->params,
-                    training, arena);
+        moe_forward(&tagger->moe, tagger->y, tagger->h, batch->place, groups, training, arena);
     } else if (tagger->config.ffn == FFN_DENSE) {
         const int F = tagger_dense_hidden(&tagger->config);
         tagger->y = ARENA_ARRAY(arena, real, n * D);
@@ -336,7 +362,7 @@ static void ffn_backward(Tagger *tagger, const Batch *batch, real *dh, const rea
     Params *p = &tagger->params;
     const size_t n = (size_t)batch->group_start[batch->n_local], D = (size_t)tagger->d_model;
     if (tagger->config.ffn == FFN_MOE) {
-        moe_backward(&tagger->moe, dh, dy, p, batch->n_tok, arena);
+        moe_backward(&tagger->moe, dh, dy, batch->n_tok, batch->n_groups, arena);
     } else if (tagger->config.ffn == FFN_DENSE) {
         const int F = tagger_dense_hidden(&tagger->config);
         for (int g = 0; g < batch->n_local; g++) {
@@ -451,6 +477,7 @@ Task tagger_task(Tagger *tagger)
     const int n_experts = tagger->config.ffn == FFN_MOE ? tagger->config.n_experts : 0;
     return (Task){.model = tagger,
                   .params = &tagger->params,
+                  .experts = &tagger->experts,
                   .n_experts = n_experts,
                   .n_stats = TASK_MOE + STAT_LOAD + n_experts,
                   .forward = task_forward,

@@ -48,7 +48,6 @@ void balance_stats(double *stats, const Gate *gate, const Plan *plan, int group)
         }
         stats[STAT_BALANCE] +=
             n > 0 ? E * (double)first_choices(gate, plan, group, e) * importance / n : 0;
-        const int block = e * plan->groups.n_groups + group;
-        stats[STAT_LOAD + e] += plan->block_start[block + 1] - plan->block_start[block];
+        stats[STAT_LOAD + e] += plan->count_of[(size_t)group * (size_t)E + (size_t)e];
     }
 }

@@ -3,9 +3,10 @@
 
 #include "math/vec.h"
 
-void combine_forward(real *y, const real *out, const real *weight, const Plan *plan, int d)
+void combine_forward(real *y, const real *out, const real *weight, const Plan *plan, int group,
+                     int d)
 {
-    for (int t = 0; t < plan->n_tok; t++) {
+    for (int t = plan->groups.start[group]; t < plan->groups.start[group + 1]; t++) {
         for (int k = 0; k < plan->top_k; k++) {
             const size_t i = (size_t)t * (size_t)plan->top_k + (size_t)k;
             if (plan->row[i] >= 0) {
@@ -17,9 +18,9 @@ void combine_forward(real *y, const real *out, const real *weight, const Plan *p
 }
 
 void combine_backward(real *dout, real *dweight, const real *dy, const real *out,
-                      const real *weight, const Plan *plan, int d)
+                      const real *weight, const Plan *plan, int group, int d)
 {
-    for (int t = 0; t < plan->n_tok; t++) {
+    for (int t = plan->groups.start[group]; t < plan->groups.start[group + 1]; t++) {
         const real *dy_row = dy + (size_t)t * (size_t)d;
         for (int k = 0; k < plan->top_k; k++) {
             const size_t i = (size_t)t * (size_t)plan->top_k + (size_t)k;

@@ -9,6 +9,16 @@
 #include "base/tree.h"
 #include "math/vec.h"
 
+/** FNV-1a (Fowler, Noll, Vo). */
+static uint32_t hash_name(const char *name)
+{
+    uint32_t hash = 2166136261u;
+    for (; *name != '\0'; name++) {
+        hash = (hash ^ (uint8_t)*name) * 16777619u;
+    }
+    return hash;
+}
+
 static Param *add_param(Params *params, const char *name, ParamKind kind, int n_dims,
                         const int *shape)
 {
@@ -21,6 +31,7 @@ static Param *add_param(Params *params, const char *name, ParamKind kind, int n_
     memset(param, 0, sizeof *param);
     param->name = mem_copy_text(name);
     param->kind = kind;
+    param->stream = hash_name(name);
     param->n_dims = n_dims;
     param->size = 1;
     for (int i = 0; i < n_dims; i++) {
@@ -36,7 +47,17 @@ int params_add(Params *params, const char *name, ParamKind kind, bool decay, int
 {
     Param *param = add_param(params, name, kind, n_dims, shape);
     param->decay = decay;
+    if (kind == PARAM_EXPERT && shape[0] > 0) {
+        param->origin = param->size / (size_t)shape[0] * (size_t)params->first_expert;
+    }
     param->offset = params->size;
+    param->logical_size = param->size;
+    if (kind == PARAM_EXPERT && params->n_experts > 0) {
+        param->logical_size = (size_t)params->n_experts;
+        for (int i = 1; i < n_dims; i++) {
+            param->logical_size *= (size_t)shape[i];
+        }
+    }
     params->size += param->size;
     return params->n - 1;
 }
@@ -46,8 +67,15 @@ int params_add_rows(Params *params, const char *name, real *rows, int n, int dim
     Param *param = add_param(params, name, PARAM_ROWS, 2, (int[]){n, dim});
     ASSERT(params->rows < 0);
     param->value = rows;
+    param->logical_size = param->size;
     params->rows = params->n - 1;
     return params->n - 1;
+}
+
+void params_set_experts(Params *params, int first, int n_experts)
+{
+    params->first_expert = first;
+    params->n_experts = n_experts;
 }
 
 int params_section(Params *params)
@@ -131,45 +159,43 @@ void params_group_begin(Params *params, int g)
     params->slot_now = slot_of(params, g);
 }
 
-/** Elements of one section in a gradient block; the rows count with the section they were added in. */
-static void section_range(const Params *params, int section, size_t range[2][2])
+void params_section_range(const Params *params, int section, size_t begin[2], size_t end[2])
 {
-    size_t begin = params->size, end = 0;
-    range[1][0] = range[1][1] = 0;
+    begin[0] = params->size;
+    end[0] = begin[1] = end[1] = 0;
     for (int i = 0; i < params->n; i++) {
         const Param *param = &params->param[i];
-        if (param->section != section) {
-            continue;
-        }
-        if (param->kind == PARAM_ROWS) {
-            range[1][0] = params->size;
-            range[1][1] = params_grad_size(params);
-        } else {
-            begin = param->offset < begin ? param->offset : begin;
-            end = param->offset + param->size > end ? param->offset + param->size : end;
+        if (param->section == section && param->kind == PARAM_ROWS) {
+            begin[1] = params->size;
+            end[1] = params_grad_size(params);
+        } else if (param->section == section) {
+            begin[0] = param->offset < begin[0] ? param->offset : begin[0];
+            end[0] = param->offset + param->size > end[0] ? param->offset + param->size : end[0];
         }
     }
-    range[0][0] = begin < end ? begin : 0;
-    range[0][1] = begin < end ? end : 0;
+    begin[0] = begin[0] < end[0] ? begin[0] : end[0];
 }
 
 void params_group_end(Params *params, int section, int g)
 {
     TreeNode node[TREE_MAX_NODES];
-    size_t range[2][2];
+    size_t begin[2], end[2];
     int top = slot_of(params, g);
     tree_nodes(params->first_group, g, node);
     node[top++] = (TreeNode){g, 1};
-    section_range(params, section, range);
+    params_section_range(params, section, begin, end);
     while (top >= 2 && tree_are_brothers(node[top - 2], node[top - 1])) {
         for (int r = 0; r < 2; r++) {
-            size_t begin = range[r][0], n = range[r][1] - begin;
-            vec_add(params->slot[top - 2] + begin, params->slot[top - 1] + begin, n);
+            vec_add(params->slot[top - 2] + begin[r], params->slot[top - 1] + begin[r],
+                    end[r] - begin[r]);
         }
         node[top - 2].size *= 2;
         top--;
     }
     params->slot_now = 0;
+    if (g + 1 == params->last_group && params->section_done != NULL) {
+        params->section_done(params->context, section);
+    }
 }
 
 void params_fill_uniform(Params *params, int tensor, uint64_t seed, double bound)
@@ -177,8 +203,9 @@ void params_fill_uniform(Params *params, int tensor, uint64_t seed, double bound
     Rng rng = rng_init(seed, RNG_INIT);
     Param *param = &params->param[tensor];
     for (size_t i = 0; i < param->size; i++) {
-        RngPlace place = {(uint32_t)tensor, (uint32_t)(i >> 30), 0};
-        double u = rng_uniform(&rng, place, (uint32_t)(i & 0x3fffffff));
+        const size_t at = param->origin + i;
+        const RngPlace place = {param->stream, (uint32_t)(at >> 30), 0};
+        const double u = rng_uniform(&rng, place, (uint32_t)(at & 0x3fffffff));
         param->value[i] = (real)((2 * u - 1) * bound);
     }
 }
@@ -187,7 +214,7 @@ size_t params_count(const Params *params, ParamKind kind)
 {
     size_t n = 0;
     for (int i = 0; i < params->n; i++) {
-        n += params->param[i].kind == kind ? params->param[i].size : 0;
+        n += params->param[i].kind == kind ? params->param[i].logical_size : 0;
     }
     return n;
 }

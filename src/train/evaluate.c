@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "comm/watch.h"
+
 enum { TAG_TEXT = 256 };
 
 void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corpus *corpus,
@@ -13,10 +15,14 @@ void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corp
     for (int i = 0; i < corpus->conll.n_tokens; i++) {
         label[i] = -1;
     }
-    for (int b = comm->rank; b < order.n_batches; b += comm->size) {
+    for (int round = 0; round < order.n_batches; round += comm->size) {
+        const int b = round + comm->rank;
+        const bool mine = b < order.n_batches;  // a rank without a batch still lends its experts
+        const int first = mine ? order.start[b] : 0, n = mine ? order.start[b + 1] - first : 0;
         Batch batch;
-        batch_build(&batch, maker, corpus, order.sentence + order.start[b],
-                    order.start[b + 1] - order.start[b], 1, 0, 1, 0, false, arena);
+        watch_enter("evaluation");
+        batch_build(&batch, maker, corpus, order.sentence + first, n, 1, 0, 1, 0, false, arena);
+        batch.n_groups = comm->size;  // every rank has a batch of its own, as its one group
         task->predict(task->model, &batch, label, arena);
         arena_reset(arena);
     }

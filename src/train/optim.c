@@ -19,7 +19,7 @@ typedef struct Rate {
 
 static const Param *rows_of(const Params *params)
 {
-    return params->rows < 0 ? NULL : &params->param[params->rows];
+    return params->n == 0 || params->rows < 0 ? NULL : &params->param[params->rows];
 }
 
 void optim_init(Optim *optim, OptimConfig config, const Params *params)
@@ -42,11 +42,6 @@ void optim_init(Optim *optim, OptimConfig config, const Params *params)
             vec_copy(optim->rows_average, rows->value, rows->size);
         }
     }
-}
-
-double optim_grad_norm(const Params *params)
-{
-    return sqrt(vec_sum_squares(params->slot[0], params_grad_size(params)));
 }
 
 static void sgd(real *restrict w, real *restrict m, const real *restrict grad, size_t n, Rate r)

@@ -7,17 +7,18 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/digest.h"
+#include "comm/watch.h"
 #include "math/gemm.h"
 #include "math/vec.h"
+#include "train/digest_run.h"
 #include "train/evaluate.h"
 #include "train/gradsync.h"
 
 /** Memory and counters of a run in progress. */
 typedef struct Run {
     Trainer *trainer;
-    Optim optim;
-    Reduce reduce;
+    Optim optim, expert_optim;
+    Gradsync sync;
     BatchMaker maker;
     BatchOrder order;
     Arena arena;  // of the step
@@ -41,7 +42,7 @@ static void sum_stats(const Run *run, const double *rows, double *sum)
     const int n = trainer->task.n_stats, G = trainer->config.groups;
     double *all = mem_alloc((size_t)G * (size_t)n, sizeof *all);
     memcpy(all, rows, (size_t)G * (size_t)n * sizeof *all);
-    comm_sum_with_zeros(trainer->comm, all, G * n);
+    comm_sum_with_zeros(&trainer->mesh->world, all, G * n);
     memset(sum, 0, (size_t)n * sizeof *sum);
     for (int g = 0; g < G; g++) {
         for (int i = 0; i < n; i++) {
@@ -168,31 +169,51 @@ static const char *too_large(const Params *params)
             return param->name;
         }
     }
-    return "(all together)";
+    return NULL;
 }
 
-/** Which tensor is not finite, and where in the data: the gradient is the same on all ranks, so all leave together. */
+/** What is not finite in a table, or NULL; what tells value, gradient or its square. */
+static const char *find_not_finite(const Params *params, const char **what)
+{
+    const char *name = params_not_finite(params, false);
+    *what = "value";
+    if (name == NULL) {
+        *what = "gradient";
+        name = params_not_finite(params, true);
+    }
+    if (name == NULL) {
+        *what = "squared gradient";
+        name = too_large(params);
+    }
+    return name;
+}
+
+/** Which tensor is not finite, and where in the data. All ranks know that something is not, and leave together; it may be an
+ * expert of one of them. Collective. */
 static Status not_finite(const Run *run, int epoch, int batch)
 {
     const Trainer *trainer = run->trainer;
     const Conll *conll = &trainer->train->conll;
-    const Params *params = trainer->task.params;
-    const char *what = "value", *name = params_not_finite(params, false);
-    if (name == NULL) {
-        what = "gradient";
-        name = params_not_finite(params, true);
-    }
-    if (name == NULL) {
-        what = "squared gradient";
-        name = too_large(params);
-    }
     const int sentence = run->order.sentence[run->order.start[batch]];
-    return status_error(CODE_FAILED,
-                        "step %ld (epoch %d, batch %d, with the sentence at %s:%ld): the %s of "
-                        "tensor %s is not finite; lower "
-                        "--lr or --clip",
-                        trainer->steps + 1, epoch + 1, batch + 1, conll->path,
-                        conll->sentence_line[sentence], what, name);
+    const char *what, *name = find_not_finite(trainer->task.params, &what);
+    if (name == NULL) {
+        name = find_not_finite(trainer->task.experts, &what);
+    }
+    Status found = status_ok();
+    if (name != NULL) {
+        found = status_error(CODE_FAILED,
+                             "step %ld (epoch %d, batch %d, with the sentence at %s:%ld): the %s "
+                             "of tensor %s is not "
+                             "finite; lower --lr or --clip",
+                             trainer->steps + 1, epoch + 1, batch + 1, conll->path,
+                             conll->sentence_line[sentence], what, name);
+    }
+    found = comm_agree(&trainer->mesh->world, found);
+    return found.code != CODE_OK
+               ? found
+               : status_error(CODE_FAILED,
+                              "step %ld: the norm of the gradient is not finite; lower --lr",
+                              trainer->steps + 1);
 }
 
 static Status train_step(Run *run, int epoch, int b)
@@ -205,18 +226,21 @@ static Status train_step(Run *run, int epoch, int b)
         ARENA_ZEROED(&run->arena, double, (run->last_group - run->first_group) * n_stats);
     Batch batch;
 
+    watch_step(trainer->steps + 1);
     batch_build(&batch, &run->maker, trainer->train, sentences,
                 run->order.start[b + 1] - run->order.start[b], c->groups, run->first_group,
                 run->last_group, (uint32_t)trainer->steps, true, &run->arena);
     task->forward(task->model, &batch, stats, &run->arena);
     task->backward(task->model, &batch, &run->arena);
-    gradsync_sum(&run->reduce, trainer->comm, task->params, c->groups);
-    run->norm = optim_grad_norm(task->params);
+    gradsync_finish(&run->sync);
+    run->norm = sqrt(gradsync_squares(&run->sync));
     if (!isfinite(run->norm)) {
         return not_finite(run, epoch, b);
     }
     const double scale = c->clip > 0 && run->norm > c->clip ? c->clip / run->norm : 1;
-    optim_step(&run->optim, task->params, schedule_lr(&c->schedule, epoch, trainer->steps), scale);
+    const double lr = schedule_lr(&c->schedule, epoch, trainer->steps);
+    optim_step(&run->optim, task->params, lr, scale);
+    optim_step(&run->expert_optim, task->experts, lr, scale);
 
     for (int i = 0; i < (run->last_group - run->first_group) * n_stats; i++) {
         const size_t at = (size_t)run->first_group * (size_t)n_stats + (size_t)i;
@@ -248,7 +272,8 @@ static void score_corpus(Run *run, const Corpus *corpus, Chunks *chunks)
 {
     Trainer *trainer = run->trainer;
     chunks_free(chunks);
-    evaluate_predict(run->label, &trainer->task, trainer->comm, corpus, &run->maker, &run->arena);
+    evaluate_predict(run->label, &trainer->task, &trainer->mesh->world, corpus, &run->maker,
+                     &run->arena);
     evaluate_score(chunks, corpus, trainer->lexicon, run->label);
 }
 
@@ -258,7 +283,7 @@ static Status keep_predictions(const Run *run, const char *split, const Corpus *
     const Trainer *trainer = run->trainer;
     char path[4096];
     Status status = status_ok();
-    if (comm_is_root(trainer->comm) && trainer->config.dir != NULL) {
+    if (comm_is_root(&trainer->mesh->world) && trainer->config.dir != NULL) {
         snprintf(path, sizeof path, "%s/%s.predicted.conll", trainer->config.dir, split);
         FILE *out = fopen(path, "w");
         bool written = out != NULL;
@@ -271,7 +296,13 @@ static Status keep_predictions(const Run *run, const char *split, const Corpus *
             status = status_error(CODE_FAILED, "%s: cannot be written: %s", path, strerror(errno));
         }
     }
-    return comm_agree(trainer->comm, status);
+    return comm_agree(&trainer->mesh->world, status);
+}
+
+static void swap_average(Run *run)
+{
+    optim_swap_average(&run->optim, run->trainer->task.params);
+    optim_swap_average(&run->expert_optim, run->trainer->task.experts);
 }
 
 /** Development scores (of the averaged weights when there are any); at a new best also the test corpus's. Collective. */
@@ -279,7 +310,7 @@ static Status evaluate_epoch(Run *run, int epoch, Chunks *dev)
 {
     Trainer *trainer = run->trainer;
     const double start = clock_now();
-    optim_swap_average(&run->optim, trainer->task.params);
+    swap_average(run);
     score_corpus(run, trainer->dev, dev);
     const double f1 = chunks_f1(&dev->all);
     run->epochs_without_gain++;
@@ -295,7 +326,7 @@ static Status evaluate_epoch(Run *run, int epoch, Chunks *dev)
             TRY(keep_predictions(run, "test", trainer->test));
         }
     }
-    optim_swap_average(&run->optim, trainer->task.params);
+    swap_average(run);
     run->evaluating += clock_now() - start;
     return status_ok();
 }
@@ -360,11 +391,8 @@ static void write_final(Run *run, double seconds)
     const Params *params = trainer->task.params;
     Progress *p = trainer->progress;
     char digest_hex[DIGEST_TEXT];
-    Digest digest;
-    digest_init(&digest);
-    params_digest(params, &digest);
-    optim_digest(&run->optim, params, &digest);
-    digest_text(&digest, digest_hex);
+    digest_run(digest_hex, trainer->mesh, params, &run->optim, trainer->task.experts,
+               &run->expert_optim);
     metrics_begin(p, "final");
     metrics_integer(p, "step", trainer->steps);
     metrics_integer(p, "best_epoch", trainer->best_epoch);
@@ -374,7 +402,8 @@ static void write_final(Run *run, double seconds)
         write_scores(p, "test", &trainer->best_test);
     }
     metrics_integer(p, "parameters_dense", (long)params_count(params, PARAM_DENSE));
-    metrics_integer(p, "parameters_expert", (long)params_count(params, PARAM_EXPERT));
+    metrics_integer(p, "parameters_expert",
+                    (long)params_count(trainer->task.experts, PARAM_EXPERT));
     metrics_integer(p, "parameters_word_vectors", (long)params_count(params, PARAM_ROWS));
     metrics_integer(p, "parameters_active_per_token", (long)trainer->active_per_token);
     metrics_number(p, "peak_memory_mib", clock_peak_memory() / 1048576);
@@ -393,8 +422,11 @@ static void run_init(Run *run, Trainer *trainer)
     }
     *run = (Run){.trainer = trainer};
     optim_init(&run->optim, c->optim, trainer->task.params);
+    optim_init(&run->expert_optim, c->optim, trainer->task.experts);
+    gradsync_init(&run->sync, trainer->mesh, trainer->task.params, trainer->task.experts, c->groups,
+                  c->plain_sums);
     batch_maker_init(&run->maker, trainer->lexicon, c->unknown, c->seed);
-    comm_groups(trainer->comm, c->groups, &run->first_group, &run->last_group);
+    comm_groups(&trainer->mesh->world, c->groups, &run->first_group, &run->last_group);
     run->epoch_stats = mem_alloc(rows, sizeof(double));
     run->recent_stats = mem_alloc(rows, sizeof(double));
     run->label = mem_alloc((size_t)tokens, sizeof(int));
@@ -407,7 +439,8 @@ static void run_init(Run *run, Trainer *trainer)
 static void run_free(Run *run)
 {
     optim_free(&run->optim);
-    reduce_free(&run->reduce);
+    optim_free(&run->expert_optim);
+    gradsync_free(&run->sync);
     batch_maker_free(&run->maker);
     batch_order_free(&run->order);
     arena_free(&run->arena);

@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     BatchMaker maker;
     Arena arena = {0};
     Tagger tagger;
-    Optim optim;
+    Optim optim, expert_optim;
     gemm_init();
     if (argc < 2 || batch_size < 1 || steps < 1) {
         fprintf(stderr, "usage: bench_step TRAIN.conll [BATCH [STEPS]]\n");
@@ -108,8 +108,9 @@ int main(int argc, char **argv)
                            .expert_hidden = 400,
                            .n_labels = lexicon.tagset.n_labels,
                            .seed = 1};
-    tagger_init(&tagger, config, lexicon.vocab.vectors.row, NULL, 0, 1);
+    tagger_init(&tagger, config, lexicon.vocab.vectors.row, NULL, NULL, tagger_groups(0, 1));
     optim_init(&optim, (OptimConfig){.kind = OPTIM_ADAM}, &tagger.params);
+    optim_init(&expert_optim, (OptimConfig){.kind = OPTIM_ADAM}, &tagger.experts);
 
     const double peak = gemm_measure_peak();
     const size_t largest = (size_t)MAX_TOKENS * 1600;
@@ -127,6 +128,7 @@ int main(int argc, char **argv)
         const double middle = clock_now();
         params_touch_rows(&tagger.params, batch.row, batch.n_rows);
         optim_step(&optim, &tagger.params, 1e-3, 1);
+        optim_step(&expert_optim, &tagger.experts, 1e-3, 1);
         products += middle - start;
         passes += clock_now() - middle;
         tokens += batch.n_tok;
@@ -142,6 +144,7 @@ int main(int argc, char **argv)
     mem_free(o.b);
     mem_free(o.c);
     optim_free(&optim);
+    optim_free(&expert_optim);
     tagger_free(&tagger);
     batch_maker_free(&maker);
     batch_order_free(&order);

@@ -102,9 +102,9 @@ static void check_layout(const Routed *r, const Choice *choice)
     const Plan *plan = &r->plan;
     const int K = plan->top_k, G = plan->groups.n_groups;
     int row = 0;
-    for (int e = 0; e < plan->n_experts; e++) {
-        for (int g = 0; g < G; g++) {
-            assert_int_equal(plan->block_start[e * G + g], row);
+    for (int g = 0; g < G; g++) {
+        for (int e = 0; e < plan->n_experts; e++) {
+            assert_int_equal(plan->block_start[g * plan->n_experts + e], row);
             for (int slot = 0; slot < r->n * K; slot++) {
                 for (int i = r->start[g] * K; i < r->start[g + 1] * K; i++) {
                     if (choice[i].expert == e && choice[i].slot == slot &&

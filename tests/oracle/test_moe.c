@@ -53,7 +53,7 @@ static void draw_problem(Problem *p, uint32_t seed)
         .balance_loss = draw_below(&draws, 2) * 0.7,
         .z_loss = draw_below(&draws, 2) * 0.3};
     draw_groups(&draws, p->start, G, p->n);
-    p->groups = (TokenGroups){G, p->start};
+    p->groups = (TokenGroups){G, p->start, 0};
     p->n_batch = p->n + draw_between(&draws, 1, 9);
     draw_array(&draws, p->x, (size_t)(p->n * d));
     draw_array(&draws, p->dy, (size_t)(p->n * d));
@@ -80,8 +80,8 @@ static void run_layer(Answer *answer, Problem *p, Arena *arena)
             p->params.slot[i][j] = (real)NAN;  // what backward forgets to write shows
         }
     }
-    moe_forward(moe, answer->y, p->x, p->place, p->groups, &p->params, p->training, arena);
-    moe_backward(moe, answer->dx, p->dy, &p->params, p->n_batch, arena);
+    moe_forward(moe, answer->y, p->x, p->place, p->groups, p->training, arena);
+    moe_backward(moe, answer->dx, p->dy, p->n_batch, p->groups.n_groups, arena);
     merge_slots(&p->params);
     copy_tensor(p, moe->w_g, answer->dw_g);
     copy_tensor(p, moe->w1, answer->dw1);
@@ -374,15 +374,15 @@ static void test_groups_are_alone(void **state)
         Params all, one;
         Moe moe;
         moe_make(&moe, &all, p.config, 0, G, seed);
-        moe_forward(&moe, y[0], p.x, p.place, p.groups, &all, p.training, &arena);
-        moe_backward(&moe, dx[0], p.dy, &all, p.n_batch, &arena);
+        moe_forward(&moe, y[0], p.x, p.place, p.groups, p.training, &arena);
+        moe_backward(&moe, dx[0], p.dy, p.n_batch, p.groups.n_groups, &arena);
         merge_slots(&all);
         for (int g = 0; g < G; g++) {
             const int at = p.start[g], alone[2] = {0, p.start[g + 1] - at};
             moe_make(&moe, &one, p.config, 0, 1, seed);
-            moe_forward(&moe, y[1] + at * d, p.x + at * d, p.place + at, (TokenGroups){1, alone},
-                        &one, p.training, &arena);
-            moe_backward(&moe, dx[1] + at * d, p.dy + at * d, &one, p.n_batch, &arena);
+            moe_forward(&moe, y[1] + at * d, p.x + at * d, p.place + at, (TokenGroups){1, alone, 0},
+                        p.training, &arena);
+            moe_backward(&moe, dx[1] + at * d, p.dy + at * d, p.n_batch, 1, &arena);
             grad[g] = ARENA_ARRAY(&arena, real, one.size);
             memcpy(grad[g], one.slot[0], one.size * sizeof(real));
             params_free(&one);
@@ -413,14 +413,14 @@ static void test_evaluation(void **state)
         real y[MAX_TOK * MAX_D], again[MAX_TOK * MAX_D], alone[MAX_D];
         draw_problem(&p, seed);
         const int d = p.config.gate.d;
-        moe_forward(&p.moe, y, p.x, p.place, p.groups, &p.params, false, &arena);
+        moe_forward(&p.moe, y, p.x, p.place, p.groups, false, &arena);
         assert_true(p.moe.plan.count[CHOICE_DROPPED] == 0 && p.moe.plan.count[CHOICE_SKIPPED] == 0);
         fill_places(p.place, p.n, seed + 1);
-        moe_forward(&p.moe, again, p.x, p.place, p.groups, &p.params, false, &arena);
+        moe_forward(&p.moe, again, p.x, p.place, p.groups, false, &arena);
         assert_memory_equal(y, again, (size_t)(p.n * d) * sizeof(real));
         for (int t = 0; t < p.n; t++) {
-            moe_forward(&p.moe, alone, p.x + t * d, p.place, (TokenGroups){1, (int[]){0, 1}},
-                        &p.params, false, &arena);
+            moe_forward(&p.moe, alone, p.x + t * d, p.place, (TokenGroups){1, (int[]){0, 1}, 0},
+                        false, &arena);
             for (int j = 0; j < d; j++) {
                 assert_true(fabs(alone[j] - y[t * d + j]) <= 1e-12);
             }

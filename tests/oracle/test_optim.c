@@ -94,7 +94,6 @@ static void run(OptimConfig config, double clip)
         for (int i = 0; i < n; i++) {
             squares += (double)(grad[i] * grad[i]);
         }
-        assert_true(fabs(optim_grad_norm(&s.params) - sqrt(squares)) < 1e-12);
         const double scale = clip > 0 && sqrt(squares) > clip ? clip / sqrt(squares) : 1;
         const double d = fmin(config.average, (1 + (t - 1.0)) / (10 + (t - 1.0)));
         for (int i = 0; i < n; i++) {

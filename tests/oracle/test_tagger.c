@@ -48,21 +48,23 @@ static size_t pass(TestCorpus *test, FfnKind ffn, int first, int last, real *gra
     Batch batch;
     Arena arena = {0};
     tagger_init(&tagger, config_of(&test->lexicon, ffn), test->lexicon.vocab.vectors.row, NULL,
-                first, last);
+                NULL, tagger_groups(first, last));
     batch_maker_init(&maker, &test->lexicon, 0.5, 9);
     batch_build(&batch, &maker, &test->corpus, sentences, SENTENCES, GROUPS, first, last, 5, true,
                 &arena);
     tagger_forward(&tagger, &batch, stats + (size_t)first * (size_t)tagger_task(&tagger).n_stats,
                    true, &arena);
     tagger_backward(&tagger, &batch, &arena);
-    const size_t n = params_grad_size(&tagger.params);
+    const size_t dense = params_grad_size(&tagger.params), n = dense + tagger.experts.size;
     if (last - first == GROUPS) {  // the rest of the tree
         Reduce reduce = {0};
         Comm one = {.rank = 0, .size = 1};
-        reduce_tree(&reduce, &one, GROUPS, tagger.params.slot, n);
+        reduce_tree(&reduce, &one, GROUPS, tagger.params.slot, dense);
+        reduce_tree(&reduce, &one, GROUPS, tagger.experts.slot, tagger.experts.size);
         reduce_free(&reduce);
     }
-    vec_copy(grad, tagger.params.slot[0], n);
+    vec_copy(grad, tagger.params.slot[0], dense);
+    vec_copy(grad + dense, tagger.experts.slot[0], n - dense);
     arena_free(&arena);
     batch_maker_free(&maker);
     tagger_free(&tagger);
@@ -124,7 +126,7 @@ static void emissions_in_batches(TestCorpus *test, int batch_size, real *emissio
     BatchMaker maker;
     Arena arena = {0};
     tagger_init(&tagger, config_of(&test->lexicon, FFN_MOE), test->lexicon.vocab.vectors.row, NULL,
-                0, 1);
+                NULL, tagger_groups(0, 1));
     batch_maker_init(&maker, &test->lexicon, 0.5, 9);
     int *label = MEM_ARRAY(int, test->corpus.conll.n_tokens), *sentence = MEM_ARRAY(int, n);
     for (int i = 0; i < n; i++) {
