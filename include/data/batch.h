@@ -21,15 +21,16 @@ typedef struct BatchOrder {
     int n_batches;
     int *start;     // [n_batches + 1]
     int *sentence;  // [n_sentences]
-    int *scratch;   // [3, n_sentences]
+    int *scratch;   // [2 n_sentences + longest sentence + 2]
 } BatchOrder;
 
 /** Shuffled for training: a function of (seed, epoch). */
 void batch_order_training(BatchOrder *order, const Corpus *corpus, int batch_size, uint64_t seed,
                           int epoch);
 
-/** All sentences by length, longest first, for evaluation. */
-void batch_order_by_length(BatchOrder *order, const Corpus *corpus, int batch_size);
+/** All sentences by length, longest first, for evaluation; a batch ends at batch_size sentences, or before max_tokens tokens would be
+ * passed (one sentence at least). */
+void batch_order_by_length(BatchOrder *order, const Corpus *corpus, int batch_size, int max_tokens);
 
 void batch_order_free(BatchOrder *order);
 

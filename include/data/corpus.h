@@ -19,7 +19,8 @@ typedef struct Lexicon {
     int *spelling_start;       // [spellings.n + 1]
     uint16_t *spelling_chars;  // [spelling_start[spellings.n]] characters of each
     int max_spellings, max_chars;
-    StringTable gold_texts;  // IOB2 tags of all corpora
+    StringTable gold_texts;  // IOB2 tags of all corpora, and of all labels
+    int *label_text;         // [tagset.n_labels] number of a label's IOB2 tag in gold_texts
 } Lexicon;
 
 /** A file, encoded. Zeroed struct: empty and valid. */
@@ -39,7 +40,8 @@ typedef struct Corpus {
 Status corpus_read(Corpus *corpus, const char *path, ConllColumns columns,
                    const char *comment_prefix, Notes *notes) MUST_USE;
 
-/** Words, characters and labels of the training corpus. vectors_path NULL: word vectors of width dim are random.
+/** Words, characters and labels of the training corpus. vectors_path NULL: word vectors are random. dim: their width, or 0
+ * for that of the file (100 without one).
  * Errors (CODE_INPUT): those of vectors_read() and vocab_build(); a training file without sentences or without entities. */
 Status lexicon_build(Lexicon *lexicon, const Corpus *train, const char *vectors_path, int dim,
                      uint64_t seed, Notes *notes) MUST_USE;

@@ -24,8 +24,7 @@ enum {
     STAT_DROPPED,
     STAT_SKIPPED,
     STAT_LOAD,  // then E values: rows kept by each expert
-    STAT_MAX_EXPERTS = 1024,
-    STAT_SIZE = STAT_LOAD + STAT_MAX_EXPERTS
+    STAT_MAX_EXPERTS = 1024
 };
 
 /** dprob [E] = gradient of scale * balance with respect to each token's prob: E f_e / N_g scale; first choices of group g. */

@@ -7,7 +7,10 @@
 #include "data/chunks.h"
 #include "model/task.h"
 
-enum { EVALUATE_BATCH = 64 };  // sentences
+enum {
+    EVALUATE_BATCH = 64,
+    EVALUATE_TOKENS = 16384
+};  // most sentences, and most tokens beyond one sentence
 
 /** Labels for every token of a corpus, on all ranks. label [n_tokens]. Collective on comm. */
 void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corpus *corpus,

@@ -138,8 +138,9 @@ static void print_model(const Session *session)
     const Params *params = &session->tagger.params;
     const TrainSettings *s = &session->settings;
     const char *ffn[] = {"no feed-forward block", "dense feed-forward block", "mixture of experts"};
-    const int tokens =
-        (int)((double)session->train.conll.n_tokens / session->train.conll.n_sentences * s->batch);
+    const Conll *conll = &session->train.conll;
+    const int sentences = s->batch < conll->n_sentences ? s->batch : conll->n_sentences;
+    const int tokens = (int)((double)conll->n_tokens / conll->n_sentences * sentences);
     printf("model BiLSTM %d x %d per direction, %s, CRF\n", s->layers, s->hidden, ffn[s->ffn]);
     printf("parameters: dense %zu, experts %zu, word vectors %zu; active per token %zu (word "
            "vectors apart)\n",
@@ -243,8 +244,13 @@ static Status open_out(Session *session)
 {
     const char *out = session->settings.out;
     char path[4096];
-    if (mkdir(out, 0777) != 0 && errno != EEXIST) {
+    if (mkdir(out, 0777) != 0 && (errno != EEXIST || !session->settings.overwrite)) {
         return out_error(out);
+    }
+    const char *of_older_run[] = {"dev.predicted.conll", "test.predicted.conll"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", out, of_older_run[i]);
+        remove(path);
     }
     snprintf(path, sizeof path, "%s/config.ini", out);
     FILE *config = fopen(path, "w");

@@ -45,8 +45,9 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
         TEXT("test", test, "FILE", "Test corpus: scored with the weights of the best epoch."),
         TEXT("vectors", vectors, "FILE",
              "Word vectors: GloVe text, word2vec text or binary, plain or gzip. Without: random."),
-        INT("word-dim", word_dim, "100", 1, 4096,
-            "Width of the word vectors when there is no --vectors file."),
+        INT("word-dim", word_dim, "0", 0, 4096,
+            "Width of the word vectors; 0: that of the --vectors file, or 100 without one. Another "
+            "width in the file is an error."),
         {.name = "columns",
          .kind = OPTION_TEXT,
          .value = &s->columns,
@@ -186,6 +187,12 @@ Status train_settings_complete(TrainSettings *s, int n_ranks)
                             "%d or fewer ranks",
                             s->groups, n_ranks, n_ranks);
     }
+    if (s->groups > s->batch) {
+        return status_error(
+            CODE_OPTION,
+            "--groups %d: a batch has only %d sentences; use --groups %d or a larger --batch",
+            s->groups, s->batch, s->batch);
+    }
     if (s->ep_size == 0) {
         s->ep_size = s->ffn == FFN_MOE ? mesh_default_size(n_ranks, s->experts) : 1;
     }
@@ -195,11 +202,8 @@ Status train_settings_complete(TrainSettings *s, int n_ranks)
                             s->ep_size, n_ranks, mesh_default_size(n_ranks, s->ep_size));
     }
     if (s->ffn == FFN_MOE && s->top_k > s->experts) {
-        return status_error(CODE_OPTION, "--top-k %d: there are only %d experts; raise --experts",
-                            s->top_k, s->experts);
-    }
-    if (s->lr == 0) {
-        s->lr = s->optimizer == OPTIM_SGD ? 0.015 : 0.001;
+        return status_error(CODE_OPTION, "--top-k %d: --experts is %d; raise it", s->top_k,
+                            s->experts);
     }
     return status_ok();
 }
@@ -230,13 +234,14 @@ TaggerConfig train_settings_tagger(const TrainSettings *s, const Lexicon *lexico
 
 TrainConfig train_settings_trainer(const TrainSettings *s)
 {
+    const double lr = s->lr > 0 ? s->lr : s->optimizer == OPTIM_SGD ? 0.015 : 0.001;
     return (TrainConfig){
         .epochs = s->epochs,
         .max_steps = s->max_steps,
         .batch = s->batch,
         .groups = s->groups,
         .optim = {(OptimKind)s->optimizer, s->momentum, s->weight_decay, s->average},
-        .schedule = {s->lr, s->lr_decay, s->warmup},
+        .schedule = {lr, s->lr_decay, s->warmup},
         .clip = s->clip,
         .unknown = s->unknown,
         .patience = s->patience,

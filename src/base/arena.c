@@ -45,7 +45,8 @@ void *mem_alloc(size_t count, size_t size)
 {
     size_t bytes = bytes_of(count, size);
     char *raw = calloc(1, bytes + sizeof(Header) + ALIGNMENT);
-    CHECK(raw != NULL, "out of memory: %zu bytes", bytes);
+    CHECK(raw != NULL, "out of memory: %zu more bytes wanted; make the model or --batch smaller",
+          bytes);
     atomic_fetch_add(&live, 1);
     return place(raw, bytes);
 }
@@ -59,7 +60,8 @@ void *mem_grow(void *block, size_t count, size_t size)
     Header old = header_of(block);
     size_t old_offset = (size_t)((char *)block - old.raw);
     char *raw = realloc(old.raw, bytes + sizeof(Header) + ALIGNMENT);
-    CHECK(raw != NULL, "out of memory: %zu bytes", bytes);
+    CHECK(raw != NULL, "out of memory: %zu more bytes wanted; make the model or --batch smaller",
+          bytes);
     size_t kept = old.bytes < bytes ? old.bytes : bytes;
     uintptr_t first = (uintptr_t)raw + sizeof(Header) + ALIGNMENT - 1;
     size_t offset = first / ALIGNMENT * ALIGNMENT - (uintptr_t)raw;

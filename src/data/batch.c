@@ -28,28 +28,39 @@ static void sort_by_length(const Corpus *corpus, int *sentence, int n, int *scra
     memcpy(sentence, scratch, (size_t)n * sizeof *sentence);
 }
 
-static void order_reserve(BatchOrder *order, const Corpus *corpus, int batch_size)
+static void order_reserve(BatchOrder *order, const Corpus *corpus)
 {
     const int n = corpus->conll.n_sentences;
-    order->n_batches = n / batch_size + (n % batch_size != 0);
     if (order->sentence == NULL) {
-        order->start = MEM_ARRAY(int, order->n_batches + 1);
+        order->start = MEM_ARRAY(int, n + 1);
         order->sentence = MEM_ARRAY(int, n);
         order->scratch =
             MEM_ARRAY(int, (size_t)2 * (size_t)n + (size_t)corpus->conll.max_length + 2);
     }
 }
 
-void batch_order_by_length(BatchOrder *order, const Corpus *corpus, int batch_size)
+void batch_order_by_length(BatchOrder *order, const Corpus *corpus, int batch_size, int max_tokens)
 {
     const int n = corpus->conll.n_sentences;
-    order_reserve(order, corpus, batch_size);
+    long tokens = 0;
+    order_reserve(order, corpus);
     for (int i = 0; i < n; i++) {
         order->sentence[i] = i;
     }
     sort_by_length(corpus, order->sentence, n, order->scratch, order->scratch + 2 * n);
-    for (int b = 0; b <= order->n_batches; b++) {
-        order->start[b] = b * batch_size < n ? b * batch_size : n;
+    order->n_batches = 0;
+    order->start[0] = 0;
+    for (int i = 0; i < n; i++) {
+        const int length = corpus_length(corpus, order->sentence[i]),
+                  size = i - order->start[order->n_batches];
+        if (size > 0 && (size == batch_size || tokens + length > max_tokens)) {
+            order->start[++order->n_batches] = i;
+            tokens = 0;
+        }
+        tokens += length;
+    }
+    if (n > 0) {
+        order->start[++order->n_batches] = n;
     }
 }
 
@@ -58,7 +69,8 @@ void batch_order_training(BatchOrder *order, const Corpus *corpus, int batch_siz
 {
     const int n = corpus->conll.n_sentences;
     const Rng rng = rng_init(seed, RNG_SHUFFLE);
-    order_reserve(order, corpus, batch_size);
+    order_reserve(order, corpus);
+    order->n_batches = n / batch_size + (n % batch_size != 0);
     int *shuffled = order->scratch + n, *batch = order->scratch, *count = order->scratch + 2 * n;
     rng_shuffle(&rng, 2 * (uint32_t)epoch, shuffled, n);
     for (long first = 0; first < n; first += (long)BUCKET_BATCHES * batch_size) {

@@ -5,11 +5,31 @@
 
 #include "base/arena.h"
 
+enum { DEFAULT_DIM = 100 };
+
 Status corpus_read(Corpus *corpus, const char *path, ConllColumns columns,
                    const char *comment_prefix, Notes *notes)
 {
     TRY(conll_read(&corpus->conll, path, columns, comment_prefix, notes));
     return tagset_scheme(&corpus->scheme, &corpus->conll, notes);
+}
+
+/** IOB2 tags of all labels, as the corpora's gold tags are. */
+static void name_labels(Lexicon *lexicon)
+{
+    const Tagset *tagset = &lexicon->tagset;
+    size_t longest = 3;
+    for (int i = 0; i < tagset->n_types; i++) {
+        const size_t n = strlen(string_table_text(&tagset->types, i)) + 3;
+        longest = n > longest ? n : longest;
+    }
+    char *text = mem_alloc(longest, 1);
+    lexicon->label_text = MEM_ARRAY(int, tagset->n_labels);
+    for (int label = 0; label < tagset->n_labels; label++) {
+        tagset_iob2_text(tagset, label, text, longest);
+        lexicon->label_text[label] = string_table_add(&lexicon->gold_texts, text, strlen(text));
+    }
+    mem_free(text);
 }
 
 Status lexicon_build(Lexicon *lexicon, const Corpus *train, const char *vectors_path, int dim,
@@ -21,12 +41,13 @@ Status lexicon_build(Lexicon *lexicon, const Corpus *train, const char *vectors_
     }
     TRY(tagset_build(&lexicon->tagset, conll, train->scheme));
     if (vectors_path != NULL) {
-        TRY(vectors_read(&lexicon->vocab.vectors, vectors_path, 0, notes));
+        TRY(vectors_read(&lexicon->vocab.vectors, vectors_path, dim, notes));
     } else {
-        lexicon->vocab.vectors.dim = dim;
+        lexicon->vocab.vectors.dim = dim > 0 ? dim : DEFAULT_DIM;
     }
     TRY(vocab_build(&lexicon->vocab, conll, vectors_path, seed, &lexicon->vectors_coverage));
     char_table_build(&lexicon->chars, conll);
+    name_labels(lexicon);
     return status_ok();
 }
 
@@ -97,5 +118,6 @@ void lexicon_free(Lexicon *lexicon)
     string_table_free(&lexicon->gold_texts);
     mem_free(lexicon->spelling_start);
     mem_free(lexicon->spelling_chars);
+    mem_free(lexicon->label_text);
     memset(lexicon, 0, sizeof *lexicon);
 }

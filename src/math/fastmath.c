@@ -19,14 +19,11 @@ void vec_tanh(real *y, const real *x, size_t n)
     }
 }
 
-// Beyond +-LIMIT the sigmoid is 0 or 1 to the last bit of a float; the clamp keeps exp finite.
-#define LIMIT 80
-
+// By tanh, which neither overflows nor loses a NaN, as a clamped exp would under -ffast-math.
 void vec_sigmoid(real *y, const real *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        real v = x[i] < -LIMIT ? -LIMIT : x[i];
-        y[i] = 1 / (1 + REAL_EXP(-v));
+        y[i] = (real)0.5 + (real)0.5 * REAL_TANH((real)0.5 * x[i]);
     }
 }
 

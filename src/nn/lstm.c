@@ -83,10 +83,10 @@ void lstm_forward(LstmState *state, const real *w_h, const Packed *packed, bool 
             cell_forward(state->c + row * c_row, gates,
                          s < step.carried ? state->c + before * c_row : NULL, H);
         }
-        vec_tanh(state->tanh_c + step.row * c_row, state->c + step.row * c_row,
-                 (size_t)step.alive * c_row);
         for (int s = 0; s < step.alive; s++) {
             const size_t row = step.row + (size_t)s;
+            vec_tanh(state->tanh_c + row * c_row, state->c + row * c_row,
+                     c_row);  // row by row: see vec.h
             cell_output(state->h + row * h_row, state->gates + row * g_row + 2 * H,
                         state->tanh_c + row * c_row, H);
         }

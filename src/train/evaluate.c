@@ -5,13 +5,11 @@
 
 #include "comm/watch.h"
 
-enum { TAG_TEXT = 256 };
-
 void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corpus *corpus,
                       BatchMaker *maker, Arena *arena)
 {
     BatchOrder order = {0};
-    batch_order_by_length(&order, corpus, EVALUATE_BATCH);
+    batch_order_by_length(&order, corpus, EVALUATE_BATCH, EVALUATE_TOKENS);
     for (int i = 0; i < corpus->conll.n_tokens; i++) {
         label[i] = -1;
     }
@@ -30,32 +28,48 @@ void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corp
     batch_order_free(&order);
 }
 
+static const char *gold_text(const Corpus *corpus, const Lexicon *lexicon, int token)
+{
+    return string_table_text(&lexicon->gold_texts, corpus->gold[token]);
+}
+
+static const char *label_text(const Lexicon *lexicon, int label)
+{
+    return string_table_text(&lexicon->gold_texts, lexicon->label_text[label]);
+}
+
 void evaluate_score(Chunks *chunks, const Corpus *corpus, const Lexicon *lexicon, const int *label)
 {
-    char text[TAG_TEXT];
+    const int *start = corpus->conll.sentence_start;
     for (int s = 0; s < corpus->conll.n_sentences; s++) {
-        for (int i = corpus->conll.sentence_start[s]; i < corpus->conll.sentence_start[s + 1];
-             i++) {
-            tagset_iob2_text(&lexicon->tagset, label[i], text, sizeof text);
-            chunks_token(chunks, string_table_text(&lexicon->gold_texts, corpus->gold[i]), text);
+        for (int i = start[s]; i < start[s + 1]; i++) {
+            chunks_token(chunks, gold_text(corpus, lexicon, i), label_text(lexicon, label[i]));
         }
         chunks_boundary(chunks);
     }
     chunks_finish(chunks);
 }
 
+/** A column for a scorer, which splits at every space and takes -X- for the end of a sentence. */
+static void write_column(FILE *out, const char *text, char after)
+{
+    if (strcmp(text, "-X-") == 0) {
+        putc('_', out);
+    }
+    for (; *text != '\0'; text++) {
+        putc(*text == ' ' ? '_' : *text, out);
+    }
+    putc(after, out);
+}
+
 void evaluate_write(FILE *out, const Corpus *corpus, const Lexicon *lexicon, const int *label)
 {
-    char text[TAG_TEXT];
+    const int *start = corpus->conll.sentence_start;
     for (int s = 0; s < corpus->conll.n_sentences; s++) {
-        for (int i = corpus->conll.sentence_start[s]; i < corpus->conll.sentence_start[s + 1];
-             i++) {
-            tagset_iob2_text(&lexicon->tagset, label[i], text, sizeof text);
-            for (const char *c = conll_word(&corpus->conll, i); *c != '\0'; c++) {
-                putc(*c == ' ' ? '_' : *c, out);  // scorers split at every space
-            }
-            fprintf(out, " %s %s\n", string_table_text(&lexicon->gold_texts, corpus->gold[i]),
-                    text);
+        for (int i = start[s]; i < start[s + 1]; i++) {
+            write_column(out, conll_word(&corpus->conll, i), ' ');
+            write_column(out, gold_text(corpus, lexicon, i), ' ');
+            write_column(out, label_text(lexicon, label[i]), '\n');
         }
         putc('\n', out);
     }

@@ -4,10 +4,11 @@
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/clock.h"
 
-enum { BAR_WIDTH = 24 };
+enum { LINE_TEXT = 200 };
 
 void progress_init(Progress *progress, ProgressStyle style, bool watched, FILE *out, FILE *metrics)
 {
@@ -36,35 +37,47 @@ static void format_seconds(char *text, size_t size, double seconds)
     }
 }
 
-static void print_figures(Progress *progress, const ProgressStep *step)
+/** "loss 5.912  11520 tokens/s  drops 0.6%  best F1 93.20  left 2:10" */
+static void format_figures(char *text, size_t size, const ProgressStep *step)
 {
-    char left[32];
+    char left[32], drops[32] = "", best[32] = "";
     format_seconds(left, sizeof left, step->seconds_left);
-    fprintf(progress->out, "loss %.3f  %.0f tokens/s", step->loss, step->tokens_per_s);
     if (step->drop_rate >= 0) {
-        fprintf(progress->out, "  drops %.1f%%", 100 * step->drop_rate);
+        snprintf(drops, sizeof drops, "  drops %.1f%%", 100 * step->drop_rate);
     }
     if (step->best_f1 >= 0) {
-        fprintf(progress->out, "  best F1 %.2f", step->best_f1);
+        snprintf(best, sizeof best, "  best F1 %.2f", step->best_f1);
     }
-    fprintf(progress->out, "  left %s", left);
+    snprintf(text, size, "loss %.3f  %.0f tokens/s%s%s  left %s", step->loss, step->tokens_per_s,
+             drops, best, left);
+}
+
+/** Columns of the terminal. */
+static int columns_of(FILE *out)
+{
+    struct winsize window;
+    return ioctl(fileno(out), TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
 }
 
 void progress_bar(Progress *progress, const ProgressStep *step)
 {
+    enum { BAR_WIDTH = 12 };
     const double now = clock_now();
+    char bar[BAR_WIDTH + 1], figures[LINE_TEXT], line[LINE_TEXT + 64];
     if (progress->out == NULL || !progress->bar || now - progress->last_bar < 0.1) {
         return;
     }
     const int full = step->total > 0 ? (int)(BAR_WIDTH * step->done / step->total) : 0;
+    for (int i = 0; i < BAR_WIDTH; i++) {
+        bar[i] = i < full ? '=' : i == full ? '>' : ' ';
+    }
+    bar[BAR_WIDTH] = '\0';
+    format_figures(figures, sizeof figures, step);
+    snprintf(line, sizeof line, "%d/%d [%s] %s", step->epoch, step->n_epochs, bar, figures);
     progress->last_bar = now;
     wipe_bar(progress);
-    fprintf(progress->out, "epoch %d/%d [", step->epoch, step->n_epochs);
-    for (int i = 0; i < BAR_WIDTH; i++) {
-        fputs(i < full ? "=" : i == full ? ">" : " ", progress->out);
-    }
-    fputs("] ", progress->out);
-    print_figures(progress, step);
+    fprintf(progress->out, "%.*s", columns_of(progress->out) - 1,
+            line);  // a wrapped line could not be wiped
     progress->bar_shown = true;
     fflush(progress->out);
 }
@@ -74,10 +87,10 @@ void progress_plain(Progress *progress, const ProgressStep *step)
     if (progress->out == NULL || progress->bar) {
         return;
     }
-    fprintf(progress->out, "epoch %d/%d  batch %ld/%ld  ", step->epoch, step->n_epochs, step->done,
-            step->total);
-    print_figures(progress, step);
-    fputc('\n', progress->out);
+    char figures[LINE_TEXT];
+    format_figures(figures, sizeof figures, step);
+    fprintf(progress->out, "epoch %d/%d  batch %ld/%ld  %s\n", step->epoch, step->n_epochs,
+            step->done, step->total, figures);
     fflush(progress->out);
 }
 

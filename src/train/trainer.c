@@ -139,8 +139,8 @@ static void report_step(Run *run, int epoch, int batch)
                          .tokens_per_s = ratio(sum[TASK_TOKENS], now - run->recent_start),
                          .drop_rate = drop_rate(run, sum),
                          .best_f1 = trainer->best_f1};
-    step.seconds_left =
-        steps_left(run, epoch, batch + 1) * (now - run->run_start) / (double)trainer->steps;
+    step.seconds_left = steps_left(run, epoch, batch + 1) *
+                        (now - run->run_start - run->evaluating) / (double)trainer->steps;
     progress_bar(trainer->progress, &step);
     if (log) {
         progress_plain(trainer->progress, &step);
@@ -255,6 +255,24 @@ static Status train_step(Run *run, int epoch, int b)
 
 /* ---- evaluation ---- */
 
+/** Weights that have gone bad although every gradient was finite. Collective. */
+static Status check_weights(const Run *run, int epoch)
+{
+    const Task *task = &run->trainer->task;
+    const char *name = params_not_finite(task->params, false);
+    if (name == NULL) {
+        name = params_not_finite(task->experts, false);
+    }
+    return comm_agree(
+        &run->trainer->mesh->world,
+        name == NULL
+            ? status_ok()
+            : status_error(
+                  CODE_FAILED,
+                  "step %ld (end of epoch %d): the value of tensor %s is not finite; lower --lr",
+                  run->trainer->steps, epoch + 1, name));
+}
+
 static void write_scores(Progress *p, const char *split, const Chunks *chunks)
 {
     const double value[] = {chunks_precision(&chunks->all), chunks_recall(&chunks->all),
@@ -305,30 +323,37 @@ static void swap_average(Run *run)
     optim_swap_average(&run->expert_optim, run->trainer->task.experts);
 }
 
-/** Development scores (of the averaged weights when there are any); at a new best also the test corpus's. Collective. */
+/** A new best: its scores and predictions are kept, and the test corpus is scored. Collective. */
+static Status keep_best(Run *run, int epoch, Chunks *dev)
+{
+    Trainer *trainer = run->trainer;
+    trainer->best_f1 = chunks_f1(&dev->all);
+    trainer->best_epoch = epoch + 1;
+    run->epochs_without_gain = 0;
+    chunks_free(&trainer->best_dev);
+    evaluate_score(&trainer->best_dev, trainer->dev, trainer->lexicon, run->label);
+    TRY(keep_predictions(run, "dev", trainer->dev));
+    if (trainer->test != NULL) {
+        score_corpus(run, trainer->test, &trainer->best_test);
+        TRY(keep_predictions(run, "test", trainer->test));
+    }
+    return status_ok();
+}
+
+/** Development scores (of the averaged weights when there are any). Collective. */
 static Status evaluate_epoch(Run *run, int epoch, Chunks *dev)
 {
     Trainer *trainer = run->trainer;
     const double start = clock_now();
+    TRY(check_weights(run, epoch));
     swap_average(run);
     score_corpus(run, trainer->dev, dev);
-    const double f1 = chunks_f1(&dev->all);
     run->epochs_without_gain++;
-    if (f1 > trainer->best_f1) {
-        trainer->best_f1 = f1;
-        trainer->best_epoch = epoch + 1;
-        run->epochs_without_gain = 0;
-        TRY(keep_predictions(run, "dev", trainer->dev));
-        chunks_free(&trainer->best_dev);
-        evaluate_score(&trainer->best_dev, trainer->dev, trainer->lexicon, run->label);
-        if (trainer->test != NULL) {
-            score_corpus(run, trainer->test, &trainer->best_test);
-            TRY(keep_predictions(run, "test", trainer->test));
-        }
-    }
+    Status status =
+        chunks_f1(&dev->all) > trainer->best_f1 ? keep_best(run, epoch, dev) : status_ok();
     swap_average(run);
     run->evaluating += clock_now() - start;
-    return status_ok();
+    return status;
 }
 
 /* ---- the run ---- */

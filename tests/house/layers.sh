@@ -27,7 +27,7 @@ declare -A foreign=(
 )
 libc="assert ctype errno fcntl float inttypes limits locale math pthread setjmp signal stdarg stdatomic
     stdbool stddef stdint stdio stdlib string strings time unistd dirent
-    sys/mman sys/resource sys/stat sys/statvfs sys/time sys/types sys/wait"
+    sys/ioctl sys/mman sys/resource sys/stat sys/statvfs sys/time sys/types sys/wait"
 
 # Does the word fit one of the patterns?
 fits() {

@@ -64,7 +64,7 @@ static void test_order_by_length(void **state)
 {
     (void)state;
     BatchOrder order = {0};
-    batch_order_by_length(&order, &test.corpus, BATCH);
+    batch_order_by_length(&order, &test.corpus, BATCH, 1 << 20);
     check_order(&order);
     for (int i = 1; i < SENTENCES; i++) {
         const int before = corpus_length(&test.corpus, order.sentence[i - 1]);
