@@ -28,7 +28,7 @@ typedef struct TrainSettings {
     const char *out, *config;
     int log_every, progress, sum;
     double timeout;
-    bool overwrite, dry_run, selftest, version, help;
+    bool overwrite, profile, dry_run, selftest, version, help;
 } TrainSettings;
 
 enum { TRAIN_SETTINGS_MAX = 64 };

@@ -80,8 +80,15 @@ typedef struct TaggerGroups {
 TaggerGroups tagger_groups(int first, int last);
 TaggerGroups tagger_groups_of(const Mesh *mesh, int n_groups);
 
-/** Register all tensors and fill them, a function of config.seed. word_rows [n_words, d_word] is the word table, referred to.
- * mesh NULL: all experts are here. legal: see above, may be NULL. Local. */
+/** Register all tensors, which costs no memory: sizes are known. word_rows [n_words, d_word] is the word table, referred to. mesh
+ * NULL: all experts are here. legal: see above, may be NULL. Local. */
+void tagger_register(Tagger *tagger, TaggerConfig config, real *word_rows,
+                     const unsigned char *legal, const Mesh *mesh);
+
+/** Allocate the tensors and fill them, a function of config.seed. Local. */
+void tagger_allocate(Tagger *tagger, TaggerGroups groups);
+
+/** Both. */
 void tagger_init(Tagger *tagger, TaggerConfig config, real *word_rows, const unsigned char *legal,
                  const Mesh *mesh, TaggerGroups groups);
 
@@ -96,7 +103,8 @@ void tagger_predict(Tagger *tagger, const Batch *batch, int *label, Arena *arena
 /** Width of the dense block that does the same work per token: top_k * expert_hidden. */
 int tagger_dense_hidden(const TaggerConfig *config);
 
-/** Floating-point operations per token of one forward pass, products only (a token spelt with mean_chars characters). */
+/** Floating-point operations per token of one forward pass, products only; without the character convolution,
+ * which is done once per character of the alphabet. */
 double tagger_flops(const TaggerConfig *config);
 
 void tagger_free(Tagger *tagger);

@@ -87,6 +87,9 @@ int params_section(Params *params);
 /** Allocate values (zero) and gradient slots for this rank's groups first .. last-1. Once, after all params_add(). */
 void params_allocate(Params *params, int first_group, int last_group);
 
+/** Gradient slots that a run of groups needs: about log2 of its length. */
+int params_slots(int first_group, int last_group);
+
 /** Weights of a tensor, and its gradient in the current slot. */
 real *params_value(const Params *params, int tensor);
 real *params_grad(const Params *params, int tensor);

@@ -89,8 +89,11 @@ static double memory_per_rank(const Session *session)
     const TrainSettings *s = &session->settings;
     const int copies = (s->optimizer == OPTIM_SGD ? 2 : 3) + (s->average > 0);
     const double words = (double)params_count(params, PARAM_ROWS);
-    return ((double)params->size * (copies + params->n_slots) +
-            (double)experts->size * (copies + experts->n_slots) + words * copies) *
+    const TaggerGroups groups = tagger_groups_of(&session->mesh, s->groups);
+    const int slots = params_slots(groups.first, groups.last);
+    const int expert_slots = params_slots(groups.expert_first, groups.expert_last);
+    return ((double)params->size * (copies + slots) +
+            (double)experts->size * (copies + expert_slots) + words * copies) *
            (double)sizeof(real);
 }
 
@@ -270,7 +273,7 @@ static Status open_out(Session *session)
     return status_ok();
 }
 
-static void build_tagger(Session *session)
+static void register_tagger(Session *session)
 {
     const Tagset *tagset = &session->lexicon.tagset;
     const int L = tagset->n_labels;
@@ -283,9 +286,8 @@ static void build_tagger(Session *session)
                                                             : tagset_legal(tagset, from, to);
         }
     }
-    tagger_init(&session->tagger, train_settings_tagger(&session->settings, &session->lexicon),
-                session->lexicon.vocab.vectors.row, session->legal, &session->mesh,
-                tagger_groups_of(&session->mesh, session->settings.groups));
+    tagger_register(&session->tagger, train_settings_tagger(&session->settings, &session->lexicon),
+                    session->lexicon.vocab.vectors.row, session->legal, &session->mesh);
 }
 
 static Status train(Session *session)
@@ -345,7 +347,7 @@ static Status run(Session *session, int argc, char **argv)
     TRY(comm_agree(&session->mesh.world, check_out(s)));
     session->notes.out = root ? stderr : NULL;
     TRY(comm_agree(&session->mesh.world, read_corpora(session)));
-    build_tagger(session);
+    register_tagger(session);
     if (root) {
         print_corpus("train", &session->train);
         print_corpus("dev", &session->dev);
@@ -359,6 +361,7 @@ static Status run(Session *session, int argc, char **argv)
     if (s->dry_run) {
         return status_ok();
     }
+    tagger_allocate(&session->tagger, tagger_groups_of(&session->mesh, s->groups));
     TRY(comm_agree(&session->mesh.world, root ? open_out(session) : status_ok()));
     return train(session);
 }

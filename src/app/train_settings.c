@@ -144,6 +144,8 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
                "How gradients are added over ranks: in the order of a fixed tree, the same bits on "
                "any number of ranks, or by "
                "MPI_Allreduce, for comparison."),
+        FLAG("profile", profile,
+             "Show at the end which share of the time each phase of a step took, over all ranks."),
         FLAG("dry-run", dry_run,
              "Show what would be built (sizes, memory, work, capacity), then stop."),
         FLAG("selftest", selftest,
@@ -246,6 +248,7 @@ TrainConfig train_settings_trainer(const TrainSettings *s)
         .unknown = s->unknown,
         .patience = s->patience,
         .log_every = s->log_every,
+        .profile = s->profile,
         .plain_sums = s->sum == 1,
         .seed = s->seed,
         .dir = s->out,

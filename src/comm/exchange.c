@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/profile.h"
 #include "comm/mpi_check.h"
 #include "comm/watch.h"
 
@@ -32,9 +33,11 @@ static MPI_Request *request_of(Exchange *exchange)
 static void wait(Exchange *exchange)
 {
     const double start = clock_now();
+    const Phase phase = profile_enter(PHASE_EXCHANGE);
     watch_enter(exchange->phase);
     watch_wait(exchange->request, 1);
     exchange->seconds += clock_now() - start;
+    profile_enter(phase);
 }
 
 void exchange_counts(Exchange *exchange, const Comm *comm, int n_experts, const int *sent, int d,

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "math/gemm.h"
+#include "base/profile.h"
 #include "math/vec.h"
 #include "nn/dropout.h"
 #include "nn/embed.h"
@@ -147,8 +147,8 @@ TaggerGroups tagger_groups_of(const Mesh *mesh, int n_groups)
     return groups;
 }
 
-void tagger_init(Tagger *tagger, TaggerConfig config, real *word_rows, const unsigned char *legal,
-                 const Mesh *mesh, TaggerGroups groups)
+void tagger_register(Tagger *tagger, TaggerConfig config, real *word_rows,
+                     const unsigned char *legal, const Mesh *mesh)
 {
     *tagger = (Tagger){.config = config, .legal = legal, .mesh = mesh};
     tagger->d_in = config.d_word + config.n_filters + config.d_cap;
@@ -156,9 +156,20 @@ void tagger_init(Tagger *tagger, TaggerConfig config, real *word_rows, const uns
     register_encoder(tagger, word_rows);
     register_ffn(tagger);
     register_head(tagger);
+}
+
+void tagger_allocate(Tagger *tagger, TaggerGroups groups)
+{
     params_allocate(&tagger->params, groups.first, groups.last);
     params_allocate(&tagger->experts, groups.expert_first, groups.expert_last);
     reset(tagger);
+}
+
+void tagger_init(Tagger *tagger, TaggerConfig config, real *word_rows, const unsigned char *legal,
+                 const Mesh *mesh, TaggerGroups groups)
+{
+    tagger_register(tagger, config, word_rows, legal, mesh);
+    tagger_allocate(tagger, groups);
 }
 
 void tagger_free(Tagger *tagger)
@@ -319,10 +330,13 @@ static void emissions_forward(Tagger *tagger, const Batch *batch, bool training,
     tagger->h = ARENA_ARRAY(arena, real, n * (size_t)tagger->d_model);
     tagger->emission = ARENA_ARRAY(arena, real, n * L);
     charconv_table(tagger->char_part, charconv_weights(tagger), charconv_sizes(tagger));
+    profile_enter(PHASE_ENCODER);
     for (int g = 0; g < batch->n_local; g++) {
         encode_forward(tagger, batch, g, training, arena);
     }
+    profile_enter(PHASE_EXPERTS);
     ffn_forward(tagger, batch, training, arena);
+    profile_enter(PHASE_CRF);
     for (int g = 0; g < batch->n_local; g++) {
         output_forward(tagger, batch, g);
     }
@@ -429,10 +443,13 @@ void tagger_backward(Tagger *tagger, const Batch *batch, Arena *arena)
     const size_t n = (size_t)batch->group_start[batch->n_local], D = (size_t)tagger->d_model;
     real *dy = ARENA_ARRAY(arena, real, n * D), *dh = ARENA_ARRAY(arena, real, n * D);
     params_touch_rows(&tagger->params, batch->row, batch->n_rows);
+    profile_enter(PHASE_CRF);
     for (int g = 0; g < batch->n_local; g++) {
         output_backward(tagger, batch, g, dy + (size_t)batch->group_start[g] * D, arena);
     }
+    profile_enter(PHASE_EXPERTS);
     ffn_backward(tagger, batch, dh, dy, arena);
+    profile_enter(PHASE_ENCODER);
     for (int g = 0; g < batch->n_local; g++) {
         encode_backward(tagger, batch, g, dh + (size_t)batch->group_start[g] * D, arena);
     }

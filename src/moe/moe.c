@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/profile.h"
 #include "math/vec.h"
 #include "moe/combine.h"
 #include "moe/dispatch.h"
@@ -87,9 +88,11 @@ static void round_gate(Moe *moe, int i, const RngPlace *place, bool training, Ar
     const TokenGroups groups = moe->plan.groups;
     round->group = i < groups.n_groups ? i : -1;
     round->home = (size_t)moe->plan.n_rows;
+    profile_enter(PHASE_GATE);
     if (round->group >= 0) {
         gate_forward(&moe->gate, params_value(moe->params, moe->w_g), groups.start[i],
                      groups.start[i + 1], place, training, &moe->config.gate, arena);
+        profile_enter(PHASE_PLAN);
         plan_group(&moe->plan, &moe->gate, i, arena);
         round->sent = moe->plan.count_of + (size_t)i * (size_t)E;
     } else {
@@ -105,6 +108,7 @@ static void round_gate(Moe *moe, int i, const RngPlace *place, bool training, Ar
 static void round_dispatch(Moe *moe, int i, const real *x, Arena *arena)
 {
     MoeRound *round = &moe->round[i];
+    profile_enter(PHASE_DISPATCH);
     const int size = set_size(moe), blocks = size * moe->n_local, d = moe->config.gate.d;
     const int *received = round->sent;
     if (round->group >= 0) {
@@ -145,6 +149,7 @@ static int block_rows(const Moe *moe, const MoeRound *round, int r, int e, size_
 static void round_experts(Moe *moe, int i)
 {
     MoeRound *round = &moe->round[i];
+    profile_enter(PHASE_EXPERTS);
     const int d = moe->config.gate.d, F = moe->config.hidden;
     if (set_size(moe) > 1) {
         exchange_wait(&round->exchange);
@@ -167,6 +172,7 @@ static void round_experts(Moe *moe, int i)
 static void round_combine(Moe *moe, int i, real *y)
 {
     MoeRound *round = &moe->round[i];
+    profile_enter(PHASE_DISPATCH);
     if (set_size(moe) > 1) {
         exchange_wait(&round->exchange);
     }
@@ -193,6 +199,7 @@ void moe_forward(Moe *moe, real *y, const real *x, const RngPlace *place, TokenG
                  bool training, Arena *arena)
 {
     const Capacity no_limit = {0, 0};
+    const Phase phase = profile_enter(PHASE_DISPATCH);
     const size_t n = (size_t)groups.start[groups.n_groups], d = (size_t)moe->config.gate.d;
     const size_t most_rows = n * (size_t)moe->config.gate.top_k;
     gate_init(&moe->gate, x, (int)n, &moe->config.gate, arena);
@@ -218,6 +225,7 @@ void moe_forward(Moe *moe, real *y, const real *x, const RngPlace *place, TokenG
         }
     }
     check_rows(moe);
+    profile_enter(phase);
 }
 
 /* ---- backward: the same exchanges with their sides swapped ---- */
@@ -227,6 +235,7 @@ static void round_combine_backward(Moe *moe, int i, real *dout, real *dweight, c
                                    Arena *arena)
 {
     MoeRound *round = &moe->round[i];
+    profile_enter(PHASE_DISPATCH);
     const size_t d = (size_t)moe->config.gate.d, rows = (size_t)round->n_rows;
     if (round->group >= 0) {
         combine_backward(dout, dweight, dy, moe->out, moe->gate.weight, &moe->plan, round->group,
@@ -245,6 +254,7 @@ static void round_combine_backward(Moe *moe, int i, real *dout, real *dweight, c
 static void round_experts_backward(Moe *moe, int i, real *drow)
 {
     MoeRound *round = &moe->round[i];
+    profile_enter(PHASE_EXPERTS);
     const int d = moe->config.gate.d, F = moe->config.hidden;
     real *home = drow + round->home * (size_t)d;
     if (set_size(moe) > 1) {
@@ -283,6 +293,7 @@ static int groups_of(const Moe *moe, int n_groups, int r, int *first)
 static void weights_backward(Moe *moe, int n_groups)
 {
     const int d = moe->config.gate.d, F = moe->config.hidden;
+    profile_enter(PHASE_EXPERTS);
     for (int r = 0; r < set_size(moe); r++) {
         int first_group, n = groups_of(moe, n_groups, r, &first_group);
         for (int i = 0; i < n; i++) {
@@ -307,6 +318,7 @@ static void round_gate_backward(Moe *moe, int i, real *dx, const real *drow, con
                                 long n_batch, Arena *arena)
 {
     MoeRound *round = &moe->round[i];
+    profile_enter(PHASE_GATE);
     const int g = round->group, *start = moe->plan.groups.start;
     if (g >= 0) {
         const double share = (double)(start[g + 1] - start[g]) / (double)n_batch;
@@ -331,6 +343,7 @@ void moe_backward(Moe *moe, real *dx, const real *dy, long n_batch, int n_groups
 {
     const Plan *plan = &moe->plan;
     const size_t d = (size_t)moe->config.gate.d, rows = (size_t)plan->n_rows * d;
+    const Phase phase = profile_enter(PHASE_DISPATCH);
     real *dout = ARENA_ARRAY(arena, real, rows), *drow = ARENA_ARRAY(arena, real, rows);
     real *dweight = ARENA_ARRAY(arena, real, (size_t)plan->n_tok * (size_t)plan->top_k);
     vec_copy(dx, dy, (size_t)plan->n_tok * d);
@@ -346,4 +359,5 @@ void moe_backward(Moe *moe, real *dx, const real *dy, long n_batch, int n_groups
     for (int i = 0; i < moe->n_rounds; i++) {
         round_gate_backward(moe, i, dx, drow, dweight, n_batch, arena);
     }
+    profile_enter(phase);
 }

@@ -94,10 +94,25 @@ static size_t slot_size(const Params *params)
 }
 
 /** Height of the stack before group g is pushed: the nodes of first .. g-1. */
-static int slot_of(const Params *params, int g)
+static int height_before(int first, int g)
 {
     TreeNode node[TREE_MAX_NODES];
-    return tree_nodes(params->first_group, g, node);
+    return tree_nodes(first, g, node);
+}
+
+static int slot_of(const Params *params, int g)
+{
+    return height_before(params->first_group, g);
+}
+
+int params_slots(int first_group, int last_group)
+{
+    int most = 1;
+    for (int g = first_group; g < last_group; g++) {
+        const int needed = height_before(first_group, g) + 1;
+        most = needed > most ? needed : most;
+    }
+    return most;
 }
 
 void params_allocate(Params *params, int first_group, int last_group)
@@ -105,11 +120,7 @@ void params_allocate(Params *params, int first_group, int last_group)
     params->first_group = first_group;
     params->last_group = last_group;
     params->value = MEM_ARRAY(real, params->size);
-    params->n_slots = 1;
-    for (int g = first_group; g < last_group; g++) {
-        int needed = slot_of(params, g) + 1;
-        params->n_slots = needed > params->n_slots ? needed : params->n_slots;
-    }
+    params->n_slots = params_slots(first_group, last_group);
     CHECK(params->n_slots <= PARAM_MAX_SLOTS, "too many groups on one rank: %d",
           last_group - first_group);
     for (int i = 0; i < params->n_slots; i++) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/profile.h"
 #include "comm/watch.h"
 #include "math/gemm.h"
 #include "math/vec.h"
@@ -227,12 +228,15 @@ static Status train_step(Run *run, int epoch, int b)
     Batch batch;
 
     watch_step(trainer->steps + 1);
+    profile_enter(PHASE_BATCH);
     batch_build(&batch, &run->maker, trainer->train, sentences,
                 run->order.start[b + 1] - run->order.start[b], c->groups, run->first_group,
                 run->last_group, (uint32_t)trainer->steps, true, &run->arena);
     task->forward(task->model, &batch, stats, &run->arena);
     task->backward(task->model, &batch, &run->arena);
+    profile_enter(PHASE_SUMS);
     gradsync_finish(&run->sync);
+    profile_enter(PHASE_OPTIMISER);
     run->norm = sqrt(gradsync_squares(&run->sync));
     if (!isfinite(run->norm)) {
         return not_finite(run, epoch, b);
@@ -241,6 +245,7 @@ static Status train_step(Run *run, int epoch, int b)
     const double lr = schedule_lr(&c->schedule, epoch, trainer->steps);
     optim_step(&run->optim, task->params, lr, scale);
     optim_step(&run->expert_optim, task->experts, lr, scale);
+    profile_enter(PHASE_OTHER);
 
     for (int i = 0; i < (run->last_group - run->first_group) * n_stats; i++) {
         const size_t at = (size_t)run->first_group * (size_t)n_stats + (size_t)i;
@@ -410,6 +415,43 @@ static Status train_epoch(Run *run, int epoch)
     return status;
 }
 
+/** Share of each phase in the steps' time: mean over ranks, least and most, and who has most. Collective. */
+static void report_phases(const Run *run)
+{
+    const Comm *world = &run->trainer->mesh->world;
+    Progress *p = run->trainer->progress;
+    double own[PHASES], *all = mem_alloc((size_t)world->size * PHASES, sizeof *all), total = 0;
+    for (int i = 0; i < PHASES; i++) {
+        own[i] = profile_seconds((Phase)i);
+        total += i == PHASE_OTHER ? 0 : own[i];
+    }
+    for (int i = 0; i < PHASES; i++) {
+        own[i] = 100 * ratio(own[i], total);
+    }
+    comm_gather_double(world, own, PHASES, all);
+    metrics_begin(p, "profile");
+    if (run->trainer->config.profile) {
+        progress_line(p, "\nshare of step time    mean     least      most  (rank)");
+    }
+    for (int i = PHASE_OTHER + 1; i < PHASES; i++) {
+        double mean = 0, least = 100;
+        int most = 0;
+        for (int r = 0; r < world->size; r++) {
+            const double share = all[r * PHASES + i];
+            mean += share / world->size;
+            least = share < least ? share : least;
+            most = share > all[most * PHASES + i] ? r : most;
+        }
+        metrics_number(p, profile_name((Phase)i), mean);
+        if (run->trainer->config.profile) {
+            progress_line(p, "  %-18s %5.1f %%   %5.1f %%   %5.1f %%  (%d)", profile_name((Phase)i),
+                          mean, least, all[most * PHASES + i], most);
+        }
+    }
+    metrics_end(p);
+    mem_free(all);
+}
+
 static void write_final(Run *run, double seconds)
 {
     Trainer *trainer = run->trainer;
@@ -490,6 +532,7 @@ Status trainer_run(Trainer *trainer)
         status = train_epoch(&run, epoch);
     }
     if (status.code == CODE_OK) {
+        report_phases(&run);
         write_final(&run, clock_now() - run.run_start);
     }
     run_free(&run);

@@ -85,8 +85,10 @@ option '^given/none/o: cannot be written: No such file' --out given/none/o
 [[ ! -d /proc/self ]] || option '^/proc/o: cannot be written: ' --out /proc/o
 chmod 555 given/sealed
 [[ -w given/sealed ]] || option '^given/sealed/o: cannot be written: Permission denied' --out given/sealed/o
-stopped 2 2 '^--groups 1: there are 2 ranks .*; use --groups 2 or fewer ranks' "${base[@]}" "${files[@]}" --out o --groups 1
-stopped 3 2 '^--groups 2: there are 3 ranks .*; use --groups 3 or fewer ranks' "${base[@]}" "${files[@]}" --out o --groups 2
+stopped 2 2 '^--groups 1: there are 2 ranks .*; use --groups 2 or fewer ranks' \
+    "${base[@]}" "${files[@]}" --out o --groups 1
+stopped 3 2 '^--groups 2: there are 3 ranks .*; use --groups 3 or fewer ranks' \
+    "${base[@]}" "${files[@]}" --out o --groups 2
 for name in train dev test vectors; do
     stopped 2 2 "^--$name -: needs a file that every rank can read" "${base[@]}" "${files[@]}" --out o --$name -
 done
@@ -164,18 +166,21 @@ train 2 "${base[@]}" "${files[@]}" --out old --overwrite --seed 2 >out
 
 sed 's/-PER$/-ALIEN/' given/dev.conll >given/alien
 for ranks in 1 2; do
-    train $ranks "${base[@]}" "${files[@]}" --dev given/alien --out alien-$ranks >out 2>err || fail "an unknown type: $?"
+    train $ranks "${base[@]}" "${files[@]}" --dev given/alien --out alien-$ranks >out 2>err ||
+        fail "an unknown type: exit code $?"
     grep -q '^given/alien:[0-9]*: entity of a type that training lacks.*ALIEN' err || fail "an unknown type: $(<err)"
     (($(grep -c 'given/alien:[0-9]*: ' err) <= 3)) || fail "an unknown type: too many notes: $(<err)"
     grep -q ' B-ALIEN ' alien-$ranks/dev.predicted.conll || fail "an unknown type is not scored"
 done
-train 1 "${base[@]}" --train given/train.conll --dev - --out stdin <given/dev.conll >out 2>err || fail "--dev -: $(<err)"
+train 1 "${base[@]}" --train given/train.conll --dev - --out stdin <given/dev.conll >out 2>err ||
+    fail "--dev -: $(<err)"
 cmp stdin/dev.predicted.conll before/dev.predicted.conll
 
 # ---- the run fails ----
 
 for ranks in 1 2 3; do
-    stopped $ranks 1 '^step [0-9]+ \(epoch [0-9]+, batch [0-9]+, .* at given/train.conll:[0-9]+\): the (value|gradient|squared gradient) of tensor [a-z]' \
+    place='^step [0-9]+ \(epoch [0-9]+, batch [0-9]+, .* at given/train.conll:[0-9]+\)'
+    stopped $ranks 1 "$place: the ((squared )?gradient|value) of tensor [a-z]" \
         "${base[@]}" "${files[@]}" --out nan-$ranks --optimizer sgd --lr 1000 --clip 0 --epochs 20
     for file in config.ini metrics.jsonl dev.predicted.conll; do
         mkdir full-$ranks-$file
@@ -187,6 +192,7 @@ done
 
 # A disk of 16 pages of which 0, 1 or 2 are free, in a mount namespace that ends with the run.
 mkdir disk
+# shellcheck disable=SC2016  # for the inner shell
 on_full_disk='mount -t tmpfs -o size=$((16 * $1)) tmpfs disk && head -c $(((16 - $2) * $1)) /dev/zero >disk/fill &&
     shift 2 && exec "$@"'
 page=$(getconf PAGESIZE)

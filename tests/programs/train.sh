@@ -73,7 +73,8 @@ cmp a/dev.predicted.conll b/dev.predicted.conll
 run 2 c --config a/config.ini --seed 3
 [[ $(final a digest) != "$(final c digest)" ]] || fail "the command line did not win"
 grep -qx 'seed = 3' c/config.ini || fail "config.ini is not what was in force"
-[[ $(cd a && echo *) == 'config.ini dev.predicted.conll metrics.jsonl test.predicted.conll' ]] || fail "files: $(ls a)"
+[[ $(cd a && echo *) == 'config.ini dev.predicted.conll metrics.jsonl test.predicted.conll' ]] ||
+    fail "files: $(ls a)"
 same_score dev a
 same_score test a
 [[ $(final a dev_f1) == "$(epochs a dev_f1 | sort -g | tail -n 1)" ]] || fail "final dev_f1 is not the best"
@@ -149,9 +150,10 @@ for ranks in 1 2; do
         fail "$ranks ranks: $(<"out-$ranks")"
     (($(grep -c '^digest ' "out-$ranks") == 1)) || fail "$ranks ranks: no digest, or two"
 done
-diff <(sed 's/[0-9.:]* tokens.*//; s/  left.*//; /^ranks/d; /^  rank/d; /^memory/d' out-1) \
-    <(sed 's/[0-9.:]* tokens.*//; s/  left.*//; /^ranks/d; /^  rank/d; /^memory/d' out-2) || fail "two ranks show other lines than one"
-[[ -s err-1 ]] && cmp err-1 err-2 || fail "two ranks have other notes than one"
+same_lines='s/[0-9.:]* tokens.*//; s/  left.*//; /^ranks/d; /^  rank/d; /^memory/d'
+diff <(sed "$same_lines" out-1) <(sed "$same_lines" out-2) || fail "two ranks show other lines than one"
+[[ -s err-1 ]] || fail "carriage returns are mended in silence"
+cmp err-1 err-2 || fail "two ranks have other notes than one"
 
 run 1 bar "${short[@]}" --progress bar
 grep -q "^epoch 1/3 \[=*> *\] loss .*$escape" out || fail "--progress bar: $(<out)"
@@ -163,9 +165,9 @@ run 1 none "${short[@]}" --progress none --log-every 5
 ! grep -Eq "^(epoch|digest)|$escape" out || fail "--progress none: $(<out)"
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     for ranks in 1 2; do
-        launcher=
-        ((ranks == 1)) || launcher='mpirun -np 2'
-        timeout "$limit" script -qec "$launcher $MOE_BIN/moe_train ${short[*]} --out pty-$ranks" /dev/null \
+        launch=
+        ((ranks == 1)) || launch='mpirun -np 2'
+        timeout "$limit" script -qec "$launch $MOE_BIN/moe_train ${short[*]} --out pty-$ranks" /dev/null \
             </dev/null >out || fail "$ranks ranks on a terminal: $(<out)"
         grep -q "epoch 1/3 \[.*$escape\[K" out || fail "no bar on a terminal with $ranks ranks: $(<out)"
     done

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/profile.h"
+
+#include "base/clock.h"
+
+static Phase now = PHASE_OTHER;
+static double since, seconds[PHASES];
+
+Phase profile_enter(Phase phase)
+{
+    const Phase before = now;
+    const double time = clock_now();
+    if (since > 0) {
+        seconds[before] += time - since;
+    }
+    since = time;
+    now = phase;
+    return before;
+}
+
+double profile_seconds(Phase phase)
+{
+    return seconds[phase];
+}
+
+const char *profile_name(Phase phase)
+{
+    static const char *name[PHASES] = {"other",       "batch",    "embedding, BiLSTM", "gate",
+                                       "plan",        "dispatch", "exchange wait",     "experts",
+                                       "output, CRF", "sums",     "optimiser"};
+    return name[phase];
+}
