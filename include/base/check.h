@@ -56,8 +56,9 @@ Status status_error(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 /** Print `file:line: text` on standard error and stop all ranks (through the handler below). Local. */
 NO_RETURN void check_fail(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/** Called by check_fail() after the message; comm installs MPI_Abort. The default is exit(CODE_FAILED). */
-void check_on_fail(void (*stop)(int code));
+/** Called by check_fail() before and after the message, NULL for nothing: comm lets the lowest rank that fails speak first, and
+ * stops all with MPI_Abort. Without a stop: exit(CODE_FAILED). */
+void check_on_fail(void (*turn)(void), void (*stop)(int code));
 
 #define CHECK(condition, ...)                                                                      \
     do {                                                                                           \

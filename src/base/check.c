@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void (*before_fail)(void);
 static void (*on_fail)(int code);
 
 Status status_ok(void)
@@ -32,8 +33,9 @@ Status status_error(int code, const char *format, ...)
     return status;
 }
 
-void check_on_fail(void (*stop)(int code))
+void check_on_fail(void (*turn)(void), void (*stop)(int code))
 {
+    before_fail = turn;
     on_fail = stop;
 }
 
@@ -45,6 +47,9 @@ void check_fail(const char *file, int line, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     fflush(stdout);
+    if (before_fail != NULL) {
+        before_fail();
+    }
     fprintf(stderr, "%s:%d: %s\n", file, line, text);
     fflush(stderr);
     if (on_fail != NULL) {

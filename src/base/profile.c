@@ -25,8 +25,8 @@ double profile_seconds(Phase phase)
 
 const char *profile_name(Phase phase)
 {
-    static const char *name[PHASES] = {"other",       "batch",    "embedding, BiLSTM", "gate",
-                                       "plan",        "dispatch", "exchange wait",     "experts",
-                                       "output, CRF", "sums",     "optimiser"};
+    static const char *name[PHASES] = {"other", "batch",    "bilstm",        "gate",
+                                       "plan",  "dispatch", "exchange_wait", "experts",
+                                       "crf",   "sums",     "optimiser"};
     return name[phase];
 }

@@ -153,5 +153,6 @@ void exchange_check(const Comm *comm, long sent, long received)
     int64_t balance = (int64_t)sent - (int64_t)received;
     watch_enter("check of rows");
     comm_sum_int64(comm, &balance, 1);
-    CHECK(balance == 0, "rows were lost: %lld more sent than received", (long long)balance);
+    CHECK(balance == 0, "rows were lost or made up: sent less received is %lld",
+          (long long)balance);
 }

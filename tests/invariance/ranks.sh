@@ -24,7 +24,7 @@ run() {
 # Lines of metrics.jsonl without what tells the time.
 figures() {
     sed -E 's/"(tokens_per_s|sentences_per_s|percent_of_peak|seconds|peak_memory_mib)": [^,}]*(, )?//g' \
-        "$1/metrics.jsonl"
+        "$1/metrics.jsonl" | grep -v '"event": "profile"'
 }
 
 # same A B: two runs are one
@@ -59,17 +59,22 @@ invariant moe --experts 8 --top-k 2 --capacity-factor 1.25
 invariant tight --experts 5 --top-k 1 --capacity-factor 0.5 --min-capacity 1
 invariant unlimited --experts 3 --top-k 3 --capacity-factor 0 --second-expert all
 invariant dense --ffn dense --clip 0.5
-invariant none --ffn none --vectors given/vectors
+invariant none --ffn none --vectors given/vectors --word-dim 0 --word-dim 4
 invariant sgd --optimizer sgd --lr 0.05 --momentum 0.8 --weight-decay 0.001
 invariant deep --layers 2 --cap-dim 4 --jitter 0.1 --z-loss 0.01 --second-expert conserve
 invariant average --optimizer adamw --weight-decay 0.01 --average 0.99 --warmup 20 --unknown 1
-# Fewer sentences than groups: the last of 4 ranks never has one.
-invariant idle --batch 5 --max-steps 60 --dropout 0
+# The last batch of an epoch has 2 sentences for 8 groups: most ranks have none.
+invariant idle --batch 9 --dropout 0
 
 run moe-again 2 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25
 same moe-1 moe-again
 run moe-8 8 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25
 same moe-1 moe-8
+# How experts are spread over ranks changes nothing either.
+for size in 1 2 4; do
+    run "tight-of-$size" 4 --groups 8 --ep-size $size --experts 5 --top-k 1 --capacity-factor 0.5 --min-capacity 1
+    same tight-1 "tight-of-$size"
+done
 run moe-seed 2 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25 --seed 2
 differs moe-seed
 run moe-groups 2 --groups 4 --experts 8 --top-k 2 --capacity-factor 1.25

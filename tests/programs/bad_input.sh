@@ -78,7 +78,8 @@ option 'seed: needs a value' --seed
 option '^stray: not an option' stray
 option '^--columns token=0,tag: "tag" is wrong; give' --columns token=0,tag
 option '^--columns 0: "0" is wrong' --columns 0
-option '^--top-k 9: there are only 8 experts' --top-k 9
+option '^--top-k 9: --experts is 8' --top-k 9
+option '^--groups 17: a batch has only 16 sentences; use --groups 16' --groups 17
 option '^--out given/empty: is a file; name a folder' --out given/empty
 option '^given/empty/o: cannot be written: Not a directory' --out given/empty/o
 option '^given/none/o: cannot be written: No such file' --out given/none/o
@@ -87,6 +88,7 @@ chmod 555 given/sealed
 [[ -w given/sealed ]] || option '^given/sealed/o: cannot be written: Permission denied' --out given/sealed/o
 stopped 2 2 '^--groups 1: there are 2 ranks .*; use --groups 2 or fewer ranks' \
     "${base[@]}" "${files[@]}" --out o --groups 1
+stopped 3 2 '^--ep-size 2: does not divide the 3 ranks' "${base[@]}" "${files[@]}" --out o --ep-size 2
 stopped 3 2 '^--groups 2: there are 3 ranks .*; use --groups 3 or fewer ranks' \
     "${base[@]}" "${files[@]}" --out o --groups 2
 for name in train dev test vectors; do
@@ -135,14 +137,16 @@ head -n 20 given/vectors >given/few
 head -n 1 given/train.conll >given/words
 gzip -c given/vectors | head -c 400 >given/cut-vectors.gz
 vectors() {
-    input "^given/$1" "${files[@]}" --vectors "given/$2"
+    input "^given/$1" "${files[@]}" --vectors "given/$2" --word-dim 0 --word-dim 0
 }
+input '^given/vectors:1: vectors of width 4 where 16 is wanted' "${files[@]}" --vectors given/vectors
 vectors 'narrow:50: 3 numbers, but the first line has 4' narrow
 vectors 'wide:50: 5 numbers, but the first line has 4' wide
 vectors 'damaged:50: "0.x3" is not a finite number' damaged
 vectors 'nan:50: "nan" is not a finite number' nan
 vectors 'few: has a vector for [0-9.]+ % of the [0-9]+ training tokens only, 50 % are wanted' few
 vectors 'empty: is empty' empty
+input '^given/vectors:1: vectors of width 4 where 5 is wanted' "${files[@]}" --vectors given/vectors --word-dim 5
 vectors 'folder: is a directory' folder
 vectors 'none: cannot be opened' none
 vectors 'words:1: ' words
@@ -182,7 +186,7 @@ for ranks in 1 2 3; do
     place='^step [0-9]+ \(epoch [0-9]+, batch [0-9]+, .* at given/train.conll:[0-9]+\)'
     stopped $ranks 1 "$place: the ((squared )?gradient|value) of tensor [a-z]" \
         "${base[@]}" "${files[@]}" --out nan-$ranks --optimizer sgd --lr 1000 --clip 0 --epochs 20
-    for file in config.ini metrics.jsonl dev.predicted.conll; do
+    for file in config.ini metrics.jsonl; do
         mkdir full-$ranks-$file
         ln -s /dev/full full-$ranks-$file/$file
         [[ ! -w /dev/full ]] || stopped $ranks 1 "${file/./\\.}:? cannot be written" "${base[@]}" "${files[@]}" \

@@ -51,6 +51,8 @@ train 2 "${short[@]}" --dry-run --capacity-factor 0 >out
 grep -q '^experts 8, 2 per token, no capacity limit' out || fail "--dry-run of two ranks"
 mkdir kept
 train 1 "${short[@]}" --dry-run --out kept >/dev/null || fail "--dry-run with an old --out"
+train 1 "${short[@]}" --dry-run --hidden 8192 --experts 1024 --expert-hidden 65536 >out ||
+    fail "--dry-run of a model that no memory holds"
 [[ ! -e dry && -z $(ls kept) ]] || fail "--dry-run wrote"
 
 mkdir self
@@ -86,7 +88,7 @@ run 1 d "${short[@]}" --ffn dense
 [[ ! -e d/test.predicted.conll ]] || fail "test predictions without --test"
 cp -r d e
 run 1 e "${short[@]}" --overwrite --epochs 1
-(($(wc -l <e/metrics.jsonl) == 2)) || fail "--overwrite went on in the old file"
+(($(wc -l <e/metrics.jsonl) == 3)) || fail "--overwrite went on in the old file"
 
 cat >fields.pl <<'P'
 use strict;
@@ -94,8 +96,10 @@ use JSON::PP;
 my $dir = shift;
 my %wanted = (
     step => "epoch step loss tokens_per_s",
+    profile => "batch gate plan dispatch experts sums optimiser",
     epoch => "epoch step loss tokens_per_s sentences_per_s percent_of_peak drop_rate load_max_over_mean aux_loss lr"
         . " seconds dev_precision dev_recall dev_f1 dev_accuracy",
+    profile => "batch bilstm gate plan dispatch exchange_wait experts crf sums optimiser",
     final => "step best_epoch seconds dev_precision dev_recall dev_f1 dev_accuracy test_precision test_recall test_f1"
         . " test_accuracy parameters_dense parameters_expert parameters_word_vectors parameters_active_per_token");
 my ($last, %seen, %value) = "";
@@ -156,7 +160,7 @@ diff <(sed "$same_lines" out-1) <(sed "$same_lines" out-2) || fail "two ranks sh
 cmp err-1 err-2 || fail "two ranks have other notes than one"
 
 run 1 bar "${short[@]}" --progress bar
-grep -q "^epoch 1/3 \[=*> *\] loss .*$escape" out || fail "--progress bar: $(<out)"
+grep -q "^1/3 \[=*>\? *\] loss .*$escape" out || fail "--progress bar: $(<out)"
 ! grep -q ' batch [0-9]*/' out || fail "--progress bar has plain lines"
 run 1 plain "${short[@]}" --progress plain --log-every 25
 (($(grep -c '^epoch ./3  batch 25/25  loss [0-9.]*  [0-9]* tokens/s  drops ' out) == 3)) ||
@@ -169,8 +173,11 @@ if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
         ((ranks == 1)) || launch='mpirun -np 2'
         timeout "$limit" script -qec "$launch $MOE_BIN/moe_train ${short[*]} --out pty-$ranks" /dev/null \
             </dev/null >out || fail "$ranks ranks on a terminal: $(<out)"
-        grep -q "epoch 1/3 \[.*$escape\[K" out || fail "no bar on a terminal with $ranks ranks: $(<out)"
+        grep -q "1/3 \[.*$escape\[K" out || fail "no bar on a terminal with $ranks ranks: $(<out)"
     done
+    script -qec "stty cols 40; $MOE_BIN/moe_train ${short[*]} --out narrow" /dev/null </dev/null >out
+    tr '\r' '\n' <out | sed "s/^$escape\[K//" | grep '^1/3 \[' >bars || fail "no bar on a narrow terminal"
+    ! grep -q '.\{40\}' bars || fail "the bar is wider than the terminal: $(<bars)"
 fi
 if [[ -w /dev/full ]]; then
     code=0

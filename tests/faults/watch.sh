@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# No silent hang: ranks that sleep, stop, compute for ever or die end the job in time, and one line names those who are late.
+set -euo pipefail
+# shellcheck source=tests/programs/common.bash
+source "$MOE_SOURCE/tests/programs/common.bash"
+late=$MOE_BIN/tests/late
+child=
+
+# A stopped rank takes no other signal; what mpirun left behind, by its id.
+leave() {
+    local pid
+    [[ -z $child ]] || for pid in $(ranks_of "$child"); do kill -KILL "$pid" 2>/dev/null || true; done
+    [[ -z $child ]] || kill -KILL "$child" 2>/dev/null || true
+    rm -rf "$tmp"
+}
+trap leave EXIT
+
+# The processes that an mpirun started, in the order of their ranks.
+ranks_of() {
+    cat "/proc/$1/task/$1/children" 2>/dev/null || true
+}
+
+now() {
+    date +%s%N
+}
+
+# ended CODES FROM TO WHAT: the last job ended with one of these codes, between FROM and TO ms after $start, and left nobody
+ended() {
+    local took=$((($(now) - start) / 1000000)) pid
+    [[ " $1 " == *" $code "* ]] || fail "$4: exit code $code: $(<err)"
+    ((took >= $2)) || fail "$4: ended after $took ms"
+    ((took <= $3)) || fail "$4: took $took ms"
+    for pid in "${started[@]}"; do
+        [[ ! -e /proc/$pid || $(cut -d ' ' -f 3 "/proc/$pid/stat") == Z ]] || fail "$4: left process $pid"
+    done
+}
+
+# one_line REGEX WHAT: standard error is this line and nothing else
+one_line() {
+    [[ $(wc -l <err) == 1 ]] && grep -Eq -- "$1" err || fail "$2: not the line '$1': $(<err)"
+}
+
+# job RANKS ARGUMENTS...: late, from start to end
+job() {
+    start=$(now) code=0 started=()
+    timeout 20 mpirun -np "$1" "$late" "${@:2}" >out 2>err || code=$?
+}
+
+job 3 1 counts sleep 9
+[[ $code == 0 && ! -s err ]] || fail "nobody is late: exit code $code: $(<err)"
+
+advice='all ranks are stopped \(raise --timeout when they are only slow\)$'
+for how in sleep stop loop; do
+    job 3 1 counts $how 1
+    one_line "^no sign of rank 1 for [12] s, while rank 0 waits in step 7 \(counts of rows\); rank 1 was last seen in step 6 with 2 rows; $advice" "$how"
+    ended 1 1000 4000 "$how"
+done
+job 3 1 rows sleep 0
+one_line "^no sign of rank 0 for [12] s, while rank 1 waits in step 7 \(rows to the experts\); rank 0 was last seen in step 7 with 2 rows; $advice" rows
+ended 1 1000 4000 rows
+job 4 1 sum stop 1 3
+one_line "^no sign of rank 1, 3 for [12] s, while rank 0 waits in step 7 \(sum of ones\); rank 1 was last seen in step 6 with 2 rows; $advice" 'two ranks'
+ended 1 1000 4000 'two ranks'
+job 2 1 agree loop 0
+one_line "^no sign of rank 0 for [12] s, while rank 1 waits in step 7 \(.*$advice" agree
+ended 1 1000 4000 agree
+job 3 1 copy sleep 2
+one_line "^no sign of rank 2 for [12] s, while rank 0 waits in step 7 \(.*$advice" copy
+ended 1 1000 4000 copy
+job 3 0.3 counts sleep 1
+one_line '^no sign of rank 1 for [0-9] s, while rank 0 waits in step 7 ' 'a short time-out'
+ended 1 300 3300 'a short time-out'
+job 3 20 counts die 1
+ended 137 0 2500 'a dead rank'
+
+# ---- the trainer itself ----
+
+"$MOE_BIN/moe_corpus" --out given --sentences 400 --overwrite >/dev/null
+long=(--train given/train.conll --dev given/dev.conll "${small[@]}" --groups 4 --epochs 10000 --progress plain --log-every 5)
+
+# train_begin DIR TIMEOUT: three ranks in the background, well into their steps; `started` are the ranks
+train_begin() {
+    local tries
+    code=0
+    mpirun -np 3 "$MOE_BIN/moe_train" "${long[@]}" --out "$1" --timeout "$2" >out 2>err &
+    child=$!
+    for tries in {1..200}; do
+        ! grep -q 'batch 2[05]/' out || break
+        sleep 0.1
+    done
+    ((tries < 200)) || fail "$1: no step in 20 s: $(<err)"
+    read -ra started <<<"$(ranks_of $child)"
+    ((${#started[@]} == 3)) || fail "$1: ${#started[@]} ranks"
+    for tries in "${started[@]}"; do
+        [[ $(tr '\0' '\n' <"/proc/$tries/environ" | sed -n 's/^OMPI_COMM_WORLD_RANK=//p') =~ ^[012]$ ]] ||
+            fail "$1: process $tries is no rank"
+    done
+}
+
+# rank_of PROCESS
+rank_of() {
+    tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^OMPI_COMM_WORLD_RANK=//p'
+}
+
+train_end() {
+    wait $child || code=$?
+    child=
+}
+
+train_begin stopped 2
+victim=$(rank_of "${started[1]}")
+start=$(now)
+kill -STOP "${started[1]}"
+train_end
+one_line "^no sign of rank $victim for [23] s, while rank $((victim == 0)) waits in step [0-9]+ \([a-z ,]+\); rank $victim was last seen in step [0-9]+ with [0-9]+ rows; $advice" 'moe_train, stopped'
+ended 1 2000 5000 'moe_train, stopped'
+
+train_begin dead 20
+start=$(now)
+kill -KILL "${started[2]}"
+train_end
+ended 137 0 2500 'moe_train, dead'
