@@ -656,9 +656,7 @@ void options_help(const Options *options, FILE *out)
           "   0  done\n"
           "   1  a bug or the environment failed\n"
           "   2  bad option\n"
-          "   3  bad input file\n"
-          "   4  bad checkpoint or log\n"
-          "  75  stopped on request after saving\n",
+          "   3  bad input file\n",
           out);
     if (options->examples != NULL) {
         fputs("\nexamples:\n", out);

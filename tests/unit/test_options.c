@@ -482,7 +482,7 @@ static void test_help(void **state)
         "\n  --router NAME             One",
         "expert-choice;",
         "[on by default; --no-trace turns it off]",
-        "\n  75  stopped on request after saving\n",
+        "\n   3  bad input file\n",
         "\n  prog --train x\n  prog --help\n"};
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         if (strstr(text, expected[i]) == NULL) {
