@@ -15,7 +15,8 @@ enum {
     TASK_LOSS,  // sum over sentences of the task's loss
     TASK_SENTENCES,
     TASK_TOKENS,
-    TASK_MOE  // then STAT_LOAD + E figures of moe/balance.h
+    TASK_BYTES,  // that rows of tokens carried between ranks: there and back, forward and backward
+    TASK_MOE     // then STAT_LOAD + E figures of moe/balance.h
 };
 
 typedef struct Task {

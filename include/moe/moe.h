@@ -66,6 +66,10 @@ void moe_reset(const Moe *moe, uint64_t seed);
 void moe_forward(Moe *moe, real *y, const real *x, const RngPlace *place, TokenGroups groups,
                  bool training, Arena *arena);
 
+/** Bytes that the rows of group g of this rank carry between ranks in a step: to the experts and back, forward and backward.
+ * After moe_forward(). Local. */
+double moe_bytes(const Moe *moe, int g);
+
 /** dx [n_tok, d] from dy [n_tok, d], and the gradients into their slots: the gate's from this rank's groups, the experts' from all
  * groups of the set. n_batch, n_groups: tokens and groups of the global batch. The gradient is that of the task's loss (dy)
  * + balance_loss balance + z_loss z. Collective on the expert-parallel set. */

@@ -315,6 +315,7 @@ static void loss_forward(Tagger *tagger, const Batch *batch, int g, double *stat
     stats[TASK_SENTENCES] += group->packed.n_sent;
     stats[TASK_TOKENS] += group->packed.n_tok;
     if (tagger->config.ffn == FFN_MOE) {
+        stats[TASK_BYTES] += moe_bytes(&tagger->moe, g);
         balance_stats(stats + TASK_MOE, &tagger->moe.gate, &tagger->moe.plan, g);
     }
 }

@@ -228,6 +228,17 @@ void moe_forward(Moe *moe, real *y, const real *x, const RngPlace *place, TokenG
     profile_enter(phase);
 }
 
+double moe_bytes(const Moe *moe, int g)
+{
+    const int first = moe->experts->first_expert, E = moe->config.gate.n_experts;
+    const int *count = moe->plan.count_of + (size_t)g * (size_t)E;
+    long rows = 0;
+    for (int e = 0; e < E; e++) {
+        rows += e < first || e >= first + moe->n_local ? count[e] : 0;
+    }
+    return 4.0 * (double)rows * moe->config.gate.d * (double)sizeof(real);
+}
+
 /* ---- backward: the same exchanges with their sides swapped ---- */
 
 /** Gradients of this rank's weighted rows set out for their experts. */

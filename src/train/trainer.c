@@ -98,6 +98,7 @@ static void write_figures(const Run *run, const double *sum, double seconds)
     metrics_number(p, "sentences_per_s", ratio(sum[TASK_SENTENCES], seconds));
     if (run->trainer->task.n_experts > 0) {
         const double *moe = sum + TASK_MOE;
+        metrics_number(p, "exchange_bytes", sum[TASK_BYTES]);
         metrics_number(p, "drop_rate", drop_rate(run, sum));
         metrics_number(
             p, "skip_rate",

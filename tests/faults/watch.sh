@@ -62,7 +62,6 @@ last='was last seen in step'
 late_ranks 3 counts sleep 1 "0 waits in step 7 \(counts of rows\); rank 1 $last 6 with 2 rows"
 late_ranks 3 rows loop 0 "1 waits in step 7 \(rows to the experts\); rank 0 $last 7 with 2 rows"
 late_ranks 4 sum stop '1 3' "0 waits in step 7 \(sum of ones\); rank 1 $last 6 with 2 rows"
-late_ranks 2 agree stop 0 "1 waits in step 7 \(sum of ones\); rank 0 $last 6 with 2 rows"
 late_ranks 3 copy sleep 2 "0 waits in step 7 \(sum of ones\); rank 2 $last 6 with 2 rows"
 job 3 20 counts die 1
 ended 137 0 2500 'a dead rank'

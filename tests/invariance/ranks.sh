@@ -23,7 +23,7 @@ run() {
 
 # Lines of metrics.jsonl without what tells the time.
 figures() {
-    sed -E 's/"(tokens_per_s|sentences_per_s|percent_of_peak|seconds|peak_memory_mib)": [^,}]*(, )?//g' \
+    sed -E 's/"(tokens_per_s|sentences_per_s|percent_of_peak|seconds|peak_memory_mib|exchange_bytes)": [^,}]*(, )?//g' \
         "$1/metrics.jsonl" | grep -v '"event": "profile"'
 }
 
