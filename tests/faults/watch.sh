@@ -38,7 +38,8 @@ ended() {
 
 # one_line REGEX WHAT: standard error is this line and nothing else
 one_line() {
-    [[ $(wc -l <err) == 1 ]] && grep -Eq -- "$1" err || fail "$2: not the line '$1': $(<err)"
+    [[ $(wc -l <err) == 1 ]] || fail "$2: not one line: $(<err)"
+    grep -Eq -- "$1" err || fail "$2: not the line '$1': $(<err)"
 }
 
 # job RANKS ARGUMENTS...: late, from start to end
@@ -75,10 +76,11 @@ long=(--train given/train.conll --dev given/dev.conll "${small[@]}" --groups 4 -
 train_begin() {
     local tries
     code=0
+    rm -f out
     mpirun -np 3 "$MOE_BIN/moe_train" "${long[@]}" --out "$1" --timeout "$2" >out 2>err &
     child=$!
     for tries in {1..200}; do
-        ! grep -q 'batch 2[05]/' out || break
+        ! grep -qs 'batch 2[05]/' out || break
         sleep 0.1
     done
     ((tries < 200)) || fail "$1: no step in 20 s: $(<err)"

@@ -6,7 +6,7 @@
 #include "comm/reduce.h"
 #include "test_util.h"
 
-enum { MAX_GROUPS = 40, MAX_N = 1000 };
+enum { MAX_GROUPS = 40, MAX_N = 1000, SUMS = 4 };
 
 /** Number i of group g: of very different sizes, so that every other order of adding gives other bits. */
 static real term(int g, size_t i, uint32_t round)
@@ -71,6 +71,50 @@ static void check_sums(const Comm *comm)
     }
     reduce_free(&reduce);
     reduce_free(&reduce);
+}
+
+/** Several sums under way at once, each with a tag: begun together, gathered and finished later, used again. The plain ones add
+ * in another order, so they are equal but for rounding. */
+static void check_in_flight(const Comm *comm)
+{
+    static const size_t LENGTH[SUMS] = {200, 3, 0, 117};
+    static real memory[SUMS][TREE_MAX_NODES * (MAX_N + 1)];
+    Reduce reduce[SUMS] = {0};
+    for (uint32_t round = 1000; round < 1060; round += SUMS) {
+        const int G = 1 + (int)(round / SUMS * 7) % MAX_GROUPS;
+        const bool plain = round % (3 * SUMS) == 0;
+        real *buffer[SUMS][TREE_MAX_NODES];
+        for (uint32_t k = 0; k < SUMS; k++) {
+            make_nodes(memory[k], buffer[k], comm, G, LENGTH[k], round + k);
+            reduce_begin(&reduce[k], comm, G, buffer[k], LENGTH[k], (int)k, plain);
+        }
+        for (int k = 0; k < SUMS; k++) {
+            reduce_gather(&reduce[k]);
+        }
+        for (uint32_t k = SUMS; k-- > 0;) {
+            reduce_wait(&reduce[k]);
+            for (size_t i = 0; i < LENGTH[k]; i++) {
+                real x[MAX_GROUPS];
+                double exact = 0, size = 0;
+                for (int g = 0; g < G; g++) {
+                    x[g] = term(g, i, round + k);
+                    exact += (double)x[g];
+                    size += fabs((double)x[g]);
+                }
+                const real got = buffer[k][0][i], want = tree_sum(x, G, 0, power_of_two(G));
+                CHECK(plain || memcmp(&got, &want, sizeof want) == 0,
+                      "rank %d of %d: number %zu of sum %u over %d groups: %.9g, want %.9g",
+                      comm->rank, comm->size, i, k, G, (double)got, (double)want);
+                CHECK(fabs((double)got - exact) <= 1e-6 * size,
+                      "rank %d of %d: number %zu of sum %u over %d groups: %.9g is not %.9g",
+                      comm->rank, comm->size, i, k, G, (double)got, exact);
+            }
+            CHECK(isnan(buffer[k][0][LENGTH[k]]), "sum %u: written beyond its end", k);
+        }
+    }
+    for (int k = 0; k < SUMS; k++) {
+        reduce_free(&reduce[k]);
+    }
 }
 
 /** Every set of failing ranks: all ranks get the text of the lowest. */
@@ -138,6 +182,7 @@ int main(int argc, char **argv)
     check_collectives(&comm);
     check_agreement(&comm);
     check_sums(&comm);
+    check_in_flight(&comm);
     if (comm_is_root(&comm)) {
         printf("reduce on %d ranks: right\n", comm.size);
     }
