@@ -52,19 +52,21 @@ job 3 1 counts sleep 9 # no such rank
 [[ $code == 0 && ! -s err ]] || fail "nobody is late: exit code $code: $(<err)"
 
 advice='all ranks are stopped \(raise --timeout when they are only slow\)$'
-# late_ranks RANKS WHERE HOW "LATE..." REGEX: after 0.4 s and the second in which the others answer
+# late_ranks RANKS TIMEOUT WHERE HOW "LATE..." REGEX: the job ends after the time-out and the second in which the others answer
 late_ranks() {
-    read -ra late_list <<<"$4"
-    job "$1" 0.4 "$2" "$3" "${late_list[@]}"
-    one_line "^no sign of rank ${4// /, } for [012] s, while rank $5; $advice" "$2 $3 $4"
-    ended 1 400 3400 "$2 $3 $4"
+    local list ms
+    read -ra list <<<"$5"
+    ms=$(awk "BEGIN { print int(1000 * $2) }")
+    job "$1" "$2" "$3" "$4" "${list[@]}"
+    one_line "^no sign of rank ${5// /, } for [0-9] s, while rank $6; $advice" "$3 $4 $5"
+    ended 1 "$ms" $((ms + 3000)) "$3 $4 $5"
 }
 last='was last seen in step'
-late_ranks 3 counts sleep 1 "0 waits in step 7 \(counts of rows\); rank 1 $last 6 with 2 rows"
-late_ranks 3 rows loop 0 "1 waits in step 7 \(rows to the experts\); rank 0 $last 7 with 2 rows"
-late_ranks 4 sum stop '1 3' "0 waits in step 7 \(sum of ones\); rank 1 $last 6 with 2 rows"
-late_ranks 3 copy sleep 2 "0 waits in step 7 \(sum of ones\); rank 2 $last 6 with 2 rows"
-job 3 20 counts die 1
+late_ranks 3 1.4 counts sleep 1 "0 waits in step 7 \(counts of rows\); rank 1 $last 6 with 2 rows"
+late_ranks 3 0.4 rows loop 0 "1 waits in step 7 \(rows to the experts\); rank 0 $last 7 with 2 rows"
+late_ranks 4 0.4 sum stop '1 3' "0 waits in step 7 \(sum of ones\); rank 1 $last 6 with 2 rows"
+late_ranks 3 0.4 copy sleep 2 "0 waits in step 7 \(sum of ones\); rank 2 $last 6 with 2 rows"
+job 3 2 counts die 1
 ended 137 0 2500 'a dead rank'
 
 # ---- the trainer itself ----

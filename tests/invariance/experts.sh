@@ -56,8 +56,8 @@ invariant one "$all" --experts 5 --top-k 1 --capacity-factor 1.25 --optimizer sg
 invariant tight "$all" --experts 8 --top-k 1 --capacity-factor 0.5 --jitter 0.1 --z-loss 0.01
 # On 8 ranks in one set three have no expert.
 invariant deep "$all 8/8" --experts 5 --top-k 2 --capacity-factor 0.5 --layers 2
-invariant free "$all" --experts 8 --top-k 2 --capacity-factor 0 --optimizer sgd --lr 0.05
-invariant switch "$all" --experts 5 --top-k 1 --capacity-factor 0
+invariant free "2 4/2 8" --experts 8 --top-k 2 --capacity-factor 0 --optimizer sgd --lr 0.05
+invariant switch "3 4/1 8" --experts 5 --top-k 1 --capacity-factor 0
 invariant dense "8" --ffn dense
 invariant none "8" --ffn none --optimizer sgd --lr 0.05
 drops tight-1 1

@@ -80,9 +80,10 @@ static void check_in_flight(const Comm *comm)
     static const size_t LENGTH[SUMS] = {200, 3, 0, 117};
     static real memory[SUMS][TREE_MAX_NODES * (MAX_N + 1)];
     Reduce reduce[SUMS] = {0};
-    for (uint32_t round = 1000; round < 1060; round += SUMS) {
-        const int G = 1 + (int)(round / SUMS * 7) % MAX_GROUPS;
-        const bool plain = round % (3 * SUMS) == 0;
+    for (uint32_t turn = 0; turn < 15; turn++) {
+        const int G = 1 + (int)(turn * turn) % MAX_GROUPS;
+        const uint32_t round = 1000 + SUMS * turn;
+        const bool plain = turn % 3 == 0;
         real *buffer[SUMS][TREE_MAX_NODES];
         for (uint32_t k = 0; k < SUMS; k++) {
             make_nodes(memory[k], buffer[k], comm, G, LENGTH[k], round + k);
