@@ -23,8 +23,7 @@ typedef struct Exchange {
         received;  // [size, n_local] rows from each rank for each local expert, after exchange_wait_counts()
     int *send_count, *send_start, *receive_count, *receive_start;  // [size] rows by rank
     int n_send, n_receive;                                         // rows
-    int *nothing;       // [2, size] counts and starts of an empty exchange
-    real *spare;        // [2, d] its row
+    real *spare;        // [d] where an empty send buffer begins
     void *request;      // one MPI_Request
     const char *phase;  // what is under way, for messages
     double bytes;       // sent so far to other ranks
