@@ -469,6 +469,9 @@ static void write_final(Run *run, double seconds)
     if (trainer->test != NULL) {
         write_scores(p, "test", &trainer->best_test);
     }
+    metrics_integer(p, "parameters_total",
+                    (long)(params_count(params, PARAM_DENSE) + params_count(params, PARAM_ROWS) +
+                           params_count(trainer->task.experts, PARAM_EXPERT)));
     metrics_integer(p, "parameters_dense", (long)params_count(params, PARAM_DENSE));
     metrics_integer(p, "parameters_expert",
                     (long)params_count(trainer->task.experts, PARAM_EXPERT));
