@@ -36,10 +36,13 @@ enum { TRAIN_SETTINGS_MAX = 64 };
 /** A table over settings: option [TRAIN_SETTINGS_MAX] is the caller's memory for it. */
 void train_settings_table(Options *options, Option *option, TrainSettings *settings);
 
-/** Complete what depends on other settings: groups 0 (the ranks, rounded up to a power of two), ep-size 0 (as large as makes
- * sense), lr 0 (by optimiser).
- * Errors (CODE_OPTION): a needed file is not named; more ranks than groups; more choices than experts. */
+/** Complete what depends on the ranks and stays with the run: groups 0 (the ranks, rounded up to a power of two).
+ * Errors (CODE_OPTION): a needed file is not named; more ranks than groups or sentences; sets of ranks that do not fit; more
+ * choices than experts. */
 Status train_settings_complete(TrainSettings *settings, int n_ranks) MUST_USE;
+
+/** Ranks of an expert-parallel set: ep-size, or for 0 as many as make sense. It is not kept: another start may have other ranks. */
+int train_settings_ep_size(const TrainSettings *settings, int n_ranks);
 
 /** The model's sizes, given the words, characters and labels of the data. */
 TaggerConfig train_settings_tagger(const TrainSettings *settings, const Lexicon *lexicon);

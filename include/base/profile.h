@@ -3,6 +3,8 @@
 #ifndef MOE_BASE_PROFILE_H
 #define MOE_BASE_PROFILE_H
 
+#include <stdbool.h>
+
 typedef enum Phase {
     PHASE_OTHER,    // reading, evaluation, reports
     PHASE_BATCH,    // building batches
@@ -20,6 +22,9 @@ typedef enum Phase {
 
 /** Go on in another phase; returns the one before, to go back to. */
 Phase profile_enter(Phase phase);
+
+/** While paused all time is PHASE_OTHER's: an evaluation runs the same layers as a step. */
+void profile_pause(bool pause);
 
 /** Seconds spent in a phase so far. */
 double profile_seconds(Phase phase);

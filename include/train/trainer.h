@@ -26,7 +26,7 @@ typedef struct TrainConfig {
     int log_every;   // steps between log lines
     uint64_t seed;
     const char *dir;  // run folder for predictions, or NULL
-    bool profile;     // show where the time went
+    bool profile;     // show after every epoch where the time goes
     bool plain_sums;  // gradients are added by MPI_Allreduce, in its order
     double peak;      // operations per second of this machine's products, for percent_of_peak
 } TrainConfig;

@@ -70,7 +70,7 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     corpus_encode(&train, &lexicon, &notes);
     corpus_encode(&dev, &lexicon, &notes);
     progress_init(&progress, PROGRESS_NONE, false, NULL, NULL);
-    mesh_init(&mesh, settings.ep_size);
+    mesh_init(&mesh, train_settings_ep_size(&settings, comm->size));
     tagger_init(&tagger, train_settings_tagger(&settings, &lexicon), lexicon.vocab.vectors.row,
                 NULL, &mesh, tagger_groups_of(&mesh, settings.groups));
     Trainer trainer = {.config = train_settings_trainer(&settings),

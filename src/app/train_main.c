@@ -114,8 +114,8 @@ static void print_map(const Session *session)
 {
     enum { SHOWN = 8 };
     const TrainSettings *s = &session->settings;
-    const int W = session->mesh.world.size;
-    printf("ranks: %d = %d replicas x %d expert-parallel\n", W, W / s->ep_size, s->ep_size);
+    const int W = session->mesh.world.size, ep_size = session->mesh.experts.size;
+    printf("ranks: %d = %d replicas x %d expert-parallel\n", W, W / ep_size, ep_size);
     for (int r = 0; r < W && W > 1; r++) {
         char experts[32], groups[32];
         int first, last;
@@ -124,7 +124,7 @@ static void print_map(const Session *session)
             printf("  ...\n");
             continue;
         }
-        mesh_experts(s->experts, s->ep_size, r % s->ep_size, &first, &last);
+        mesh_experts(s->experts, ep_size, r % ep_size, &first, &last);
         format_run(experts, sizeof experts, first, last);
         format_run(groups, sizeof groups, tree_split(s->groups, W, r),
                    tree_split(s->groups, W, r + 1));
@@ -342,7 +342,7 @@ static Status run(Session *session, int argc, char **argv)
     }
     TRY(train_settings_complete(s, session->mesh.world.size));
     watch_set_timeout(s->timeout);
-    mesh_init(&session->mesh, s->ep_size);
+    mesh_init(&session->mesh, train_settings_ep_size(s, session->mesh.world.size));
     TRY(check_inputs(s, session->mesh.world.size));
     TRY(comm_agree(&session->mesh.world, check_out(s)));
     session->notes.out = root ? stderr : NULL;

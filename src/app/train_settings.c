@@ -145,7 +145,9 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
                "any number of ranks, or by "
                "MPI_Allreduce, for comparison."),
         FLAG("profile", profile,
-             "Show at the end which share of the time each phase of a step took, over all ranks."),
+             "Show after every epoch, and not only at the end, which share of the time each phase "
+             "of "
+             "the steps took, over all ranks."),
         FLAG("dry-run", dry_run,
              "Show what would be built (sizes, memory, work, capacity), then stop."),
         FLAG("selftest", selftest,
@@ -180,6 +182,12 @@ Status train_settings_complete(TrainSettings *s, int n_ranks)
                                 needed[i].name);
         }
     }
+    if (n_ranks > s->batch) {
+        return status_error(CODE_OPTION,
+                            "--batch %d: there are %d ranks and each needs a sentence of a batch; "
+                            "use --batch %d or fewer ranks",
+                            s->batch, n_ranks, n_ranks);
+    }
     for (int rounded = 1; s->groups == 0; rounded *= 2) {
         s->groups = rounded >= n_ranks ? rounded : 0;
     }
@@ -195,10 +203,11 @@ Status train_settings_complete(TrainSettings *s, int n_ranks)
             "--groups %d: a batch has only %d sentences; use --groups %d or a larger --batch",
             s->groups, s->batch, s->batch);
     }
-    if (s->ep_size == 0) {
-        s->ep_size = s->ffn == FFN_MOE ? mesh_default_size(n_ranks, s->experts) : 1;
+    if (s->ep_size > 1 && s->ffn != FFN_MOE) {
+        return status_error(CODE_OPTION, "--ep-size %d: --ffn %s has no experts; use --ep-size 1",
+                            s->ep_size, s->ffn == FFN_DENSE ? "dense" : "none");
     }
-    if (n_ranks % s->ep_size != 0) {
+    if (s->ep_size > 0 && n_ranks % s->ep_size != 0) {
         return status_error(CODE_OPTION,
                             "--ep-size %d: does not divide the %d ranks; use --ep-size %d",
                             s->ep_size, n_ranks, mesh_default_size(n_ranks, s->ep_size));
@@ -208,6 +217,13 @@ Status train_settings_complete(TrainSettings *s, int n_ranks)
                             s->experts);
     }
     return status_ok();
+}
+
+int train_settings_ep_size(const TrainSettings *s, int n_ranks)
+{
+    return s->ep_size > 0      ? s->ep_size
+           : s->ffn == FFN_MOE ? mesh_default_size(n_ranks, s->experts)
+                               : 1;
 }
 
 TaggerConfig train_settings_tagger(const TrainSettings *s, const Lexicon *lexicon)

@@ -5,17 +5,24 @@
 
 static Phase now = PHASE_OTHER;
 static double since, seconds[PHASES];
+static bool paused;
 
 Phase profile_enter(Phase phase)
 {
     const Phase before = now;
     const double time = clock_now();
     if (since > 0) {
-        seconds[before] += time - since;
+        seconds[paused ? PHASE_OTHER : before] += time - since;
     }
     since = time;
     now = phase;
     return before;
+}
+
+void profile_pause(bool pause)
+{
+    profile_enter(now);
+    paused = pause;
 }
 
 double profile_seconds(Phase phase)

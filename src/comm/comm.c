@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/tree.h"
 #include "comm/mpi_check.h"
+#include "comm/signals.h"
 #include "comm/watch.h"
 
 void comm_check_mpi(int code, const char *call, const char *file, int line)
@@ -35,6 +36,7 @@ static void take_turn(void)
 
 static void stop_all_ranks(int code)
 {
+    signals_leaving();
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 
@@ -69,10 +71,12 @@ void comm_init(Comm *comm, int *argc, char ***argv)
     *comm = (Comm){.stride = 1};
     adopt(comm, ours);
     watch_init(comm);
+    signals_init(comm);
 }
 
 void comm_free(Comm *comm)
 {
+    signals_free();
     watch_free();
     disown(comm);
     check_on_fail(NULL, NULL);

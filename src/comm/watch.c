@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "comm/mpi_check.h"
+#include "comm/signals.h"
 
 enum { PHASE_TEXT = 48, LIST_TEXT = 200, POLLS = 64 };
 
@@ -157,6 +158,7 @@ static void raise_alarm(double waited)
     } else {
         nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);  // the line comes first
     }
+    signals_leaving();
     MPI_Abort(MPI_COMM_WORLD, CODE_FAILED);
 }
 

@@ -352,12 +352,14 @@ static Status evaluate_epoch(Run *run, int epoch, Chunks *dev)
     Trainer *trainer = run->trainer;
     const double start = clock_now();
     TRY(check_weights(run, epoch));
+    profile_pause(true);
     swap_average(run);
     score_corpus(run, trainer->dev, dev);
     run->epochs_without_gain++;
     Status status =
         chunks_f1(&dev->all) > trainer->best_f1 ? keep_best(run, epoch, dev) : status_ok();
     swap_average(run);
+    profile_pause(false);
     run->evaluating += clock_now() - start;
     return status;
 }
@@ -391,6 +393,39 @@ static void report_epoch(Run *run, int epoch, const Chunks *dev, double train_se
     mem_free(sum);
 }
 
+/** Share of each phase in the steps' time: mean over ranks, least and most, and who has most. Collective. */
+static void report_phases(const Run *run, const char *title)
+{
+    const Comm *world = &run->trainer->mesh->world;
+    Progress *p = run->trainer->progress;
+    double own[PHASES], *all = mem_alloc((size_t)world->size * PHASES, sizeof *all), total = 0;
+    for (int i = 0; i < PHASES; i++) {
+        own[i] = profile_seconds((Phase)i);
+        total += i == PHASE_OTHER ? 0 : own[i];
+    }
+    for (int i = 0; i < PHASES; i++) {
+        own[i] = 100 * ratio(own[i], total);
+    }
+    comm_gather_double(world, own, PHASES, all);
+    metrics_begin(p, "profile");
+    progress_line(p, "\n%-34s mean     least      most  (rank)", title);
+    for (int i = PHASE_OTHER + 1; i < PHASES; i++) {
+        double mean = 0, least = 100;
+        int most = 0;
+        for (int r = 0; r < world->size; r++) {
+            const double share = all[r * PHASES + i];
+            mean += share / world->size;
+            least = share < least ? share : least;
+            most = share > all[most * PHASES + i] ? r : most;
+        }
+        metrics_number(p, profile_name((Phase)i), mean);
+        progress_line(p, "  %-30s %5.1f %%   %5.1f %%   %5.1f %%  (%d)", profile_name((Phase)i),
+                      mean, least, all[most * PHASES + i], most);
+    }
+    metrics_end(p);
+    mem_free(all);
+}
+
 static Status train_epoch(Run *run, int epoch)
 {
     Trainer *trainer = run->trainer;
@@ -411,46 +446,12 @@ static Status train_epoch(Run *run, int epoch)
     run->epoch_flops += gemm_flops() - flops;  // products of the evaluation do not count
     if (status.code == CODE_OK) {
         report_epoch(run, epoch, &dev, seconds);
+        if (c->profile) {
+            report_phases(run, "share of step time, so far");
+        }
     }
     chunks_free(&dev);
     return status;
-}
-
-/** Share of each phase in the steps' time: mean over ranks, least and most, and who has most. Collective. */
-static void report_phases(const Run *run)
-{
-    const Comm *world = &run->trainer->mesh->world;
-    Progress *p = run->trainer->progress;
-    double own[PHASES], *all = mem_alloc((size_t)world->size * PHASES, sizeof *all), total = 0;
-    for (int i = 0; i < PHASES; i++) {
-        own[i] = profile_seconds((Phase)i);
-        total += i == PHASE_OTHER ? 0 : own[i];
-    }
-    for (int i = 0; i < PHASES; i++) {
-        own[i] = 100 * ratio(own[i], total);
-    }
-    comm_gather_double(world, own, PHASES, all);
-    metrics_begin(p, "profile");
-    if (run->trainer->config.profile) {
-        progress_line(p, "\nshare of step time    mean     least      most  (rank)");
-    }
-    for (int i = PHASE_OTHER + 1; i < PHASES; i++) {
-        double mean = 0, least = 100;
-        int most = 0;
-        for (int r = 0; r < world->size; r++) {
-            const double share = all[r * PHASES + i];
-            mean += share / world->size;
-            least = share < least ? share : least;
-            most = share > all[most * PHASES + i] ? r : most;
-        }
-        metrics_number(p, profile_name((Phase)i), mean);
-        if (run->trainer->config.profile) {
-            progress_line(p, "  %-18s %5.1f %%   %5.1f %%   %5.1f %%  (%d)", profile_name((Phase)i),
-                          mean, least, all[most * PHASES + i], most);
-        }
-    }
-    metrics_end(p);
-    mem_free(all);
 }
 
 static void write_final(Run *run, double seconds)
@@ -536,7 +537,7 @@ Status trainer_run(Trainer *trainer)
         status = train_epoch(&run, epoch);
     }
     if (status.code == CODE_OK) {
-        report_phases(&run);
+        report_phases(&run, "share of step time, the whole run");
         write_final(&run, clock_now() - run.run_start);
     }
     run_free(&run);

@@ -66,8 +66,14 @@ late_ranks 3 1.4 counts sleep 1 "0 waits in step 7 \(counts of rows\); rank 1 $l
 late_ranks 3 0.4 rows loop 0 "1 waits in step 7 \(rows to the experts\); rank 0 $last 7 with 2 rows"
 late_ranks 4 0.4 sum stop '1 3' "0 waits in step 7 \(sum of ones\); rank 1 $last 6 with 2 rows"
 late_ranks 3 0.4 copy sleep 2 "0 waits in step 7 \(sum of ones\); rank 2 $last 6 with 2 rows"
+died='died: a crash, or a kill by somebody or for want of memory; all ranks are stopped$'
 job 3 2 counts die 1
+one_line "^rank 1 \\(process [0-9]+\\) has $died" 'a dead rank'
 ended 137 0 2500 'a dead rank'
+job 4 2 counts die 0 3
+# mpirun may stop the rest before it notices the second
+one_line "^rank [03] \\(process [0-9]+\\)(, rank 3 \\(process [0-9]+\\))? ha(s|ve) $died" 'two dead ranks'
+ended 137 0 2500 'two dead ranks'
 
 # ---- the trainer itself ----
 
@@ -110,7 +116,9 @@ one_line "^no sign of rank $victim for [23] s, while rank $((victim == 0)) waits
 ended 1 2000 5000 'moe_train, stopped'
 
 train_begin dead 20
+victim=$(rank_of "${started[2]}")
 start=$(now)
 kill -KILL "${started[2]}"
 train_end
+one_line "^rank $victim \\(process ${started[2]}\\) has $died" 'moe_train, dead'
 ended 137 0 2500 'moe_train, dead'

@@ -29,6 +29,27 @@ refused 3 '^--groups 2: there are 3 ranks and each needs a group; use --groups 3
 refused 2 '^--groups 17: a batch has only 16 sentences; use --groups 16 or a larger --batch$' --groups 17
 refused 1 '--groups -1: must be between 0 and 4096' --groups -1
 refused 1 '--groups 5000: must be between 0 and 4096' --groups 5000
+refused 2 '--groups two: must be a whole number between 0 and 4096' --groups two
+refused 4 '^--groups 2: there are 4 ranks ' --groups 2 --ep-size 3
+refused 6 '^--ep-size 4: does not divide the 6 ranks; use --ep-size 3$' --ep-size 4
+refused 2 '^--ep-size 3: does not divide the 2 ranks; use --ep-size 2$' --ep-size 2 --ep-size 3
+refused 2 '--ep-size: needs a value' --ep-size
+refused 2 '^--ep-size 2: --ffn dense has no experts; use --ep-size 1$' --ep-size 2 --ffn dense
+refused 2 '^--ep-size 2: --ffn none has no experts; use --ep-size 1$' --ep-size 2 --ffn none
+refused 4 '^--batch 3: there are 4 ranks and each needs a sentence of a batch; use --batch 4 or fewer ranks$' --batch 3
+refused 3 '^--groups 4: a batch has only 3 sentences; use --groups 3 or a larger --batch$' --batch 3 --groups 4
+refused 2 '^--batch 1: ' --batch 1 --groups 2
+refused 2 '--batch 0: must be ' --batch 0
+refused 2 '--experts 0: must be between 1 and 1024' --experts 0
+refused 2 '--experts 2147483648: must be between 1 and 1024' --experts 2147483648
+refused 2 '^--top-k 3: --experts is 2; raise it$' --experts 2 --top-k 3
+refused 2 '--top-k 0: must be between 1 and 64' --top-k 0
+refused 3 '--capacity-factor -1: must be ' --capacity-factor -1
+refused 3 '--capacity-factor nan: must be a number ' --capacity-factor nan
+refused 3 '--min-capacity -1: must be 1 or more' --min-capacity -1
+refused 2 '--sum plain: must be tree or mpi' --sum plain
+refused 2 '--timeout 0: must be between ' --timeout 0
+refused 2 '^--train -: needs a file that every rank can read$' --train -
 
 # map RANKS HEAD LINES ARGUMENTS...: the lines of --dry-run that say who holds what
 map() {

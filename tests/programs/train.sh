@@ -152,9 +152,10 @@ for ranks in 1 2; do
     ! grep -q "[$escape"$'\r'"]" "out-$ranks" || fail "$ranks ranks: escape sequences in a file"
     (($(grep -c '^epoch ./3  batch ' "out-$ranks") == 7 && $(grep -c '^epoch ./3  loss ' "out-$ranks") == 3)) ||
         fail "$ranks ranks: $(<"out-$ranks")"
+    (($(grep -c '^share of step time' "out-$ranks") == 1)) || fail "$ranks ranks: no shares of time"
     (($(grep -c '^digest ' "out-$ranks") == 1)) || fail "$ranks ranks: no digest, or two"
 done
-same_lines='s/[0-9.:]* tokens.*//; s/  left.*//; /^ranks/d; /^  rank/d; /^memory/d'
+same_lines='s/[0-9.:]* tokens.*//; s/  left.*//; /^ranks/d; /^  rank/d; /^memory/d; /^share of step time/,/^  optimiser/d'
 diff <(sed "$same_lines" out-1) <(sed "$same_lines" out-2) || fail "two ranks show other lines than one"
 [[ -s err-1 ]] || fail "carriage returns are mended in silence"
 cmp err-1 err-2 || fail "two ranks have other notes than one"
