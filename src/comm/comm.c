@@ -64,6 +64,7 @@ void comm_init(Comm *comm, int *argc, char ***argv)
 {
     int provided = 0;
     MPI_Comm ours;
+    setenv("OMPI_MCA_io", "^ompio", 0);  // on a full disk OMPIO waits for ever; ROMIO says so
     CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
     check_on_fail(take_turn, stop_all_ranks);
     CHECK_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
