@@ -23,6 +23,13 @@ typedef enum OptionKind {
     OPTION_TEXT     // const char *, NULL when not given
 } OptionKind;
 
+/** What a run that goes on may do with an option. */
+typedef enum OptionResume {
+    RESUME_SAME,  // it stays as it was
+    RESUME_FREE,  // it may change, and stays as it was when not given
+    RESUME_ANEW   // it is that of this start alone
+} OptionResume;
+
 typedef struct Option {
     const char *name;  // without the dashes
     OptionKind kind;
@@ -32,6 +39,8 @@ typedef struct Option {
     const char *choices;   // "none|dense|moe" for CHOICE; the placeholder (FILE, DIR) for TEXT
     const char *help;      // one or two sentences, wrapped by options_help()
     bool transient;        // not written to config.ini: --config, --help, --dry-run, ...
+    OptionResume resume;
+    bool given;  // set by the command line or a file, and not by its default; by options_parse()
 } Option;
 
 /** A program's table with what --help says around it. */
@@ -59,6 +68,16 @@ void options_help(const Options *options, FILE *out);
 
 /** Every lasting option in force, grouped, as an .ini file that --config reads back to the same values. */
 void options_write(const Options *options, FILE *out);
+
+/** Call visit with every lasting option and its value as text. */
+typedef void (*OptionVisit)(void *context, const char *name, const char *value);
+void options_each(const Options *options, OptionVisit visit, void *context);
+
+/** A run goes on: an option that was not given takes the value it had, one that was given must have it, unless it may change. Unknown
+ * names are of another version: refused too. Errors (CODE_OPTION): a value that would change the run, with old and new; path is
+ * the checkpoint. */
+Status options_resume(Options *options, const char *path, const char *name,
+                      const char *value) MUST_USE;
 
 void options_free(Options *options);
 

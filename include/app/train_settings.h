@@ -25,9 +25,9 @@ typedef struct TrainSettings {
     int warmup, patience;
     uint64_t seed;
     /* run */
-    const char *out, *config;
-    int log_every, progress, sum;
-    double timeout;
+    const char *out, *config, *resume, *init;
+    int log_every, progress, sum, keep, on_save_failure;
+    double timeout, checkpoint_every, stop_after;
     bool overwrite, profile, dry_run, selftest, version, help;
 } TrainSettings;
 

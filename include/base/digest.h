@@ -5,7 +5,9 @@
 
 #include <stddef.h>
 
-enum { DIGEST_TEXT = 65 };  // 64 hexadecimal digits and the end
+#include "base/check.h"
+
+enum { DIGEST_BYTES = 32, DIGEST_TEXT = 65 };  // text: 64 hexadecimal digits and the end
 
 typedef struct Digest {
     void *state;  // owned; NULL before digest_init() and after digest_text()
@@ -14,7 +16,11 @@ typedef struct Digest {
 void digest_init(Digest *digest);
 void digest_add(Digest *digest, const void *bytes, size_t n);
 
-/** Write the digest as hexadecimal text and free the state. */
+/** Take the digest, as bytes or as hexadecimal text, and free the state. */
+void digest_bytes(Digest *digest, unsigned char bytes[DIGEST_BYTES]);
 void digest_text(Digest *digest, char text[DIGEST_TEXT]);
+
+/** Of the bytes of a file as they lie on the disk. Error (CODE_INPUT): it cannot be read. */
+Status digest_file(const char *path, char text[DIGEST_TEXT]) MUST_USE;
 
 #endif

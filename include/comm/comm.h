@@ -76,6 +76,19 @@ void comm_max_double(const Comm *comm, double *x, int n);
 /** Bytes from rank `from` to rank `to`; others do nothing. Collective on those two. */
 void comm_copy(const Comm *comm, void *bytes, size_t n, int from, int to);
 
+/** n bytes of rank 0 on every rank, in place. Collective on comm. */
+void comm_broadcast(const Comm *comm, void *bytes, size_t n);
+
+/** A question to all ranks that travels while they work: each gives its flags, and gets the flags of all, ORed. One at a time
+ * for a comm. Begin and end are collective on comm; end waits. */
+typedef struct Vote {
+    int flags;      // of all ranks after comm_vote_end()
+    void *request;  // MPI_Request, kept from vote to vote; zeroed struct: none yet
+} Vote;
+void comm_vote_begin(Vote *vote, const Comm *comm, int flags);
+int comm_vote_end(Vote *vote);
+void comm_vote_free(Vote *vote);
+
 /** Sum of integers: any order gives the same bits. x [n], in place. Collective on comm. */
 void comm_sum_int64(const Comm *comm, int64_t *x, int n);
 

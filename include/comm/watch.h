@@ -30,6 +30,11 @@ void watch_seen(int world_rank, long rows);
  * all who post requests. */
 void watch_wait(void *requests, int n);
 
+/** A library's call that waits for others or for a disk, where nothing can be polled: it may take the timeout as well, then a line says what
+ * was under way and the job ends. what is a static string. Local. */
+void watch_guard_begin(const char *what);
+void watch_guard_end(void);
+
 /** Seconds that this rank has spent in watch_wait() since the start. Local. */
 double watch_waited(void);
 

@@ -20,7 +20,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/digest.h"
 #include "base/real.h"
 
 typedef enum ParamKind {
@@ -115,9 +114,6 @@ size_t params_count(const Params *params, ParamKind kind);
 
 /** Name of the first tensor whose value (grad false) or gradient in slot 0 (grad true) is not finite; NULL: none. */
 const char *params_not_finite(const Params *params, bool grad);
-
-/** Add name, shape and values of all tensors to a digest, in order of registration. */
-void params_digest(const Params *params, Digest *digest);
 
 void params_free(Params *params);
 

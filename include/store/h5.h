@@ -4,6 +4,7 @@
  * Every dataset is chunked, never compressed, and has a Fletcher-32 checksum of each chunk; the file's own structure has
  * checksums too (library bounds LATEST).  A file is written beside its name and takes the place of the old one when it is whole:
  * written, flushed to the disk, renamed, the folder flushed.  Whatever goes wrong before that leaves the old file as it was.
+ * Disk space is reserved before HDF5 writes: a rank that runs out of it inside HDF5 would leave the others waiting for ever.
  *
  * A reader trusts nothing: links must be hard, storage inside the file, the type and every extent what the caller expects, no
  * filter but the checksum, and no dataset larger than the file; all of it is checked before memory is allocated or data read.
@@ -38,7 +39,7 @@ typedef struct H5File {
     int64_t id;
     const Comm *comm;  // NULL: open for reading
     char path[H5_PATH];
-    int64_t size;  // bytes of a file that is read
+    int64_t size;  // bytes of a file that is read; bytes reserved for one that is written
 } H5File;
 
 /* ---- writing: every function is collective on the comm of h5_create() and returns the same on all its ranks ---- */
@@ -48,6 +49,9 @@ Status h5_create(H5File *file, const Comm *comm, const char *path) MUST_USE;
 
 /** Flush, close and rename to PATH. On an error the part is removed, and PATH is as it was. */
 Status h5_commit(H5File *file) MUST_USE;
+
+/** Flush the folder that a path lies in, after a rename; false: it could not. Local, by one rank. */
+bool h5_flush_folder(const char *path);
 
 /** Give up: the part is removed, PATH is as it was. */
 void h5_abandon(H5File *file);

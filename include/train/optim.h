@@ -42,9 +42,6 @@ void optim_step(Optim *optim, Params *params, double lr, double scale);
 /** Exchange the weights and their averages (twice: as before). Without averages: nothing. */
 void optim_swap_average(Optim *optim, Params *params);
 
-/** Add moments (and averages) to a digest, in order of registration. */
-void optim_digest(Optim *optim, const Params *params, Digest *digest);
-
 void optim_free(Optim *optim);
 
 #endif

@@ -25,10 +25,11 @@ typedef struct Progress {
     bool bar_shown;    // the last line is a bar that the next line must wipe
     bool first_field;  // of the JSON object that is being written
     double last_bar;   // when the bar was last drawn
+    bool tolerant;     // metrics.jsonl may fail to be written: said once, and training goes on
 } Progress;
 
 /** AUTO: a bar when a person watches. */
-void progress_init(Progress *progress, ProgressStyle style, bool watched, FILE *out, FILE *metrics);
+void progress_init(Progress *progress, ProgressStyle style, bool watched, FILE *out);
 
 /** Figures of the running epoch. */
 typedef struct ProgressStep {
@@ -49,6 +50,10 @@ void progress_plain(Progress *progress, const ProgressStep *step);
 
 /** A line that stays, under or instead of the bar. */
 void progress_line(Progress *progress, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/** Begin DIR/metrics.jsonl with n bytes of history (of an earlier start); the file is replaced in one piece. */
+Status metrics_open(Progress *progress, const char *dir, const char *history, size_t n) MUST_USE;
+void metrics_close(Progress *progress);
 
 /** One object of metrics.jsonl: begin, fields, end (which flushes). */
 void metrics_begin(Progress *progress, const char *event);

@@ -25,7 +25,8 @@ enum {
     HELP_WIDTH = 80,
     HELP_COLUMN = 28,
     HELP_TEXT = 2000,
-    VALUE_SHOWN = 100
+    VALUE_SHOWN = 100,
+    OPTION_VALUE = 4096
 };
 
 static Option *find_option(const Options *options, const char *name, size_t n)
@@ -320,6 +321,7 @@ static Status parse_option(const Options *options, const char *word, char ***nex
         text = *(*next)++;
     }
     char why[WHY_TEXT];
+    option->given = true;
     if (!set_value(option, text, why)) {
         return status_error(CODE_OPTION, "%s: --%s %.*s: %s", options->program, option->name,
                             VALUE_SHOWN, text, why);
@@ -424,10 +426,20 @@ static void trim(char *text)
     text[n] = '\0';
 }
 
+/* A copy of n bytes, owned by the options. */
+static char *own_text(Options *options, const char *bytes, size_t n)
+{
+    char *text = MEM_ARRAY(char, n + 1);
+    memcpy(text, bytes, n);
+    options->owned =
+        mem_grow(options->owned, (size_t)options->n_owned + 1, sizeof options->owned[0]);
+    options->owned[options->n_owned++] = text;
+    return text;
+}
+
 /* A copy of the current line's value, owned by the options. */
 static char *config_value(ConfigFile *file)
 {
-    Options *options = file->options;
     size_t start = 0;
     while (start < file->n && file->line[start] != '=' && file->line[start] != ':') {
         start++;
@@ -436,12 +448,7 @@ static char *config_value(ConfigFile *file)
     while (start < file->n && isspace((unsigned char)file->line[start])) {
         start++;
     }
-    char *text = MEM_ARRAY(char, file->n - start + 1);
-    memcpy(text, file->line + start, file->n - start);
-    options->owned =
-        mem_grow(options->owned, (size_t)options->n_owned + 1, sizeof options->owned[0]);
-    options->owned[options->n_owned++] = text;
-    return text;
+    return own_text(file->options, file->line + start, file->n - start);
 }
 
 /* The outcome of one setting; text is where its value is unpacked. */
@@ -449,7 +456,7 @@ static Status config_setting(ConfigFile *file, const char *name, char *text)
 {
     const char *path = file->source.path;
     long line = file->source.line;
-    const Option *option = find_option(file->options, name, strlen(name));
+    Option *option = find_option(file->options, name, strlen(name));
     if (option == NULL) {
         const char *nearest = nearest_name(file->options, name);
         return status_error(CODE_OPTION, "%s:%ld: %.*s: unknown option; %s%s", path, line,
@@ -478,6 +485,7 @@ static Status config_setting(ConfigFile *file, const char *name, char *text)
                             line, name);
     }
     char why[WHY_TEXT];
+    option->given = true;
     if (!set_value(option, text, why)) {
         return status_error(CODE_OPTION, "%s:%ld: %s = %.*s: %s", path, line, name, VALUE_SHOWN,
                             text, why);
@@ -656,7 +664,9 @@ void options_help(const Options *options, FILE *out)
           "   0  done\n"
           "   1  a bug or the environment failed\n"
           "   2  bad option\n"
-          "   3  bad input file\n",
+          "   3  bad input file\n"
+          "   4  bad checkpoint\n"
+          "  75  stopped on request after saving; start again with --resume auto\n",
           out);
     if (options->examples != NULL) {
         fputs("\nexamples:\n", out);
@@ -750,6 +760,60 @@ void options_write(const Options *options, FILE *out)
             fputc('\n', out);
         }
     }
+}
+
+/** A value as text, without the quotes that a file needs. */
+static void value_text(const Option *option, char *text, size_t size)
+{
+    if (option->kind == OPTION_TEXT) {
+        const char *value = *(const char *const *)option->value;
+        snprintf(text, size, "%s", value != NULL ? value : "");
+        return;
+    }
+    FILE *out = fmemopen(text, size, "w");
+    CHECK(out != NULL, "no memory");
+    write_value(out, option);
+    fclose(out);
+}
+
+void options_each(const Options *options, OptionVisit visit, void *context)
+{
+    char text[OPTION_VALUE];
+    for (int i = 0; i < options->n; i++) {
+        if (is_lasting(&options->option[i])) {
+            value_text(&options->option[i], text, sizeof text);
+            visit(context, options->option[i].name, text);
+        }
+    }
+}
+
+Status options_resume(Options *options, const char *path, const char *name, const char *value)
+{
+    Option *option = find_option(options, name, strlen(name));
+    char now[OPTION_VALUE], why[WHY_TEXT];
+    if (option == NULL) {
+        return status_error(CODE_OPTION, "%s: has option %s, which this program does not know",
+                            path, name);
+    }
+    if (option->resume == RESUME_ANEW) {
+        return status_ok();
+    }
+    value_text(option, now, sizeof now);
+    if (option->given && option->resume == RESUME_SAME && strcmp(now, value) != 0) {
+        return status_error(
+            CODE_OPTION,
+            "--%s: is %.*s, but the run in %s has %.*s; leave it out to go on, or begin "
+            "another run with another --out",
+            name, VALUE_SHOWN, now, path, VALUE_SHOWN, value);
+    }
+    if (!option->given && strcmp(now, value) != 0) {
+        char *text = own_text(options, value, strlen(value));
+        if (!set_value(option, text, why)) {
+            return status_error(CODE_STORED, "%s: config: %s = %.*s: %s", path, name, VALUE_SHOWN,
+                                value, why);
+        }
+    }
+    return status_ok();
 }
 
 void options_free(Options *options)

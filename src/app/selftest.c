@@ -59,7 +59,7 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     Progress progress;
     Tagger tagger;
     Mesh mesh = {.world = *comm};
-    Digest digest;
+    Tensors tensors;
 
     train_settings_table(&options, table, &settings);
     TRY(options_parse(&options, (int)(sizeof words / sizeof *words) - 1, words));
@@ -69,7 +69,7 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     TRY(lexicon_build(&lexicon, &train, NULL, settings.word_dim, settings.seed, &notes));
     corpus_encode(&train, &lexicon, &notes);
     corpus_encode(&dev, &lexicon, &notes);
-    progress_init(&progress, PROGRESS_NONE, false, NULL, NULL);
+    progress_init(&progress, PROGRESS_NONE, false, NULL);
     mesh_init(&mesh, train_settings_ep_size(&settings, comm->size));
     tagger_init(&tagger, train_settings_tagger(&settings, &lexicon), lexicon.vocab.vectors.row,
                 NULL, &mesh, tagger_groups_of(&mesh, settings.groups));
@@ -80,12 +80,12 @@ static Status train_once(const Comm *comm, Outcome *outcome)
                        .train = &train,
                        .dev = &dev,
                        .progress = &progress};
-    trainer.config.dir = NULL;
+    trainer.config.save.dir = NULL;
     trainer.config.peak = 1;
     Status status = trainer_run(&trainer);
-    digest_init(&digest);
-    params_digest(&tagger.params, &digest);
-    digest_text(&digest, outcome->digest);
+    tensors_list(&tensors, &tagger.params, NULL, &tagger.experts, NULL);
+    tensors_digest_run(outcome->digest, &mesh, &tensors, -1);
+    tensors_free(&tensors);
     outcome->f1 = trainer.best_f1;
     trainer_free(&trainer);
     tagger_free(&tagger);

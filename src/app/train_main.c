@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // moe_train: options -> corpora -> lexicon -> tagger -> trainer -> tables.
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "app/resume.h"
 #include "app/selftest.h"
 #include "app/train_settings.h"
 #include "base/clock.h"
 #include "base/tree.h"
+#include "comm/signals.h"
 #include "comm/watch.h"
 #include "math/gemm.h"
 #include "train/evaluate.h"
+#include "train/warmstart.h"
 
 /** Everything that lives as long as the program. */
 typedef struct Session {
@@ -26,7 +31,8 @@ typedef struct Session {
     unsigned char *legal;  // [L + 1, L + 1]
     Tagger tagger;
     Progress progress;
-    FILE *metrics;
+    Resume resume;
+    Card card;
 } Session;
 
 /* ---- what is printed ---- */
@@ -218,18 +224,52 @@ static Status read_corpora(Session *session)
     return status_ok();
 }
 
-static Status check_out(const TrainSettings *s)
+/** Is a folder empty, or that of a run? */
+static bool is_run_folder(const char *path)
 {
+    char config[H5_PATH];
+    int n = 0;
+    DIR *folder = opendir(path);
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    snprintf(config, sizeof config, "%s/config.ini", path);
+    return (folder != NULL && n == 0) || access(config, F_OK) == 0;
+}
+
+/** Does a run that goes on lie in this folder? */
+static bool resumes_here(const Session *session)
+{
+    const char *out = session->settings.out;
+    const size_t n = strlen(out);
+    return session->resume.n > 0 && strncmp(session->resume.file[0], out, n) == 0 &&
+           session->resume.file[0][n] == '/';
+}
+
+/** May the run be written to --out? By one rank. */
+static Status check_out(const Session *session)
+{
+    const TrainSettings *s = &session->settings;
     struct stat info;
-    if (!s->dry_run && stat(s->out, &info) == 0) {
-        if (!S_ISDIR(info.st_mode)) {
-            return status_error(CODE_OPTION, "--out %s: is a file; name a folder", s->out);
-        }
-        if (!s->overwrite) {
-            return status_error(CODE_OPTION,
-                                "--out %s: exists already; name another folder, or add --overwrite",
-                                s->out);
-        }
+    if (s->dry_run || stat(s->out, &info) != 0) {
+        return status_ok();
+    }
+    if (!S_ISDIR(info.st_mode)) {
+        return status_error(CODE_OPTION, "--out %s: is a file; name a folder", s->out);
+    }
+    if (strcmp(s->resume, "auto") == 0 && session->resume.n == 0 && !is_run_folder(s->out)) {
+        return status_error(CODE_OPTION, "--out %s: exists and holds no run; name another folder",
+                            s->out);
+    }
+    if (strcmp(s->resume, "auto") != 0 && !resumes_here(session) && !s->overwrite) {
+        return status_error(
+            CODE_OPTION,
+            "--out %s: exists already; name another folder, go on with --resume auto, or begin "
+            "anew with --overwrite",
+            s->out);
     }
     return status_ok();
 }
@@ -242,18 +282,35 @@ static Status out_error(const char *path)
                         path, strerror(errno));
 }
 
-/** The run folder with config.ini and an open metrics.jsonl; by one rank. */
+/** Nothing of an older run may be taken for this one's; by one rank. */
+static void clear_out(const char *out)
+{
+    const char *name[] = {"dev.predicted.conll", "test.predicted.conll", "best.h5",
+                          "metrics.jsonl"};
+    char path[H5_PATH], file[RESUME_FILES][H5_PATH];
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        snprintf(path, sizeof path, "%s/%s", out, name[i]);
+        remove(path);
+    }
+    for (int n; (n = saver_candidates(out, file, RESUME_FILES)) > 0;) {
+        for (int i = 0; i < n; i++) {
+            if (remove(file[i]) != 0) {
+                return;  // the next save will say why
+            }
+        }
+    }
+}
+
+/** The run folder with config.ini; by one rank. */
 static Status open_out(Session *session)
 {
     const char *out = session->settings.out;
-    char path[4096];
-    if (mkdir(out, 0777) != 0 && (errno != EEXIST || !session->settings.overwrite)) {
+    char path[H5_PATH];
+    if (mkdir(out, 0777) != 0 && errno != EEXIST) {
         return out_error(out);
     }
-    const char *of_older_run[] = {"dev.predicted.conll", "test.predicted.conll"};
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", out, of_older_run[i]);
-        remove(path);
+    if (session->resume.n == 0) {
+        clear_out(out);
     }
     snprintf(path, sizeof path, "%s/config.ini", out);
     FILE *config = fopen(path, "w");
@@ -262,15 +319,50 @@ static Status open_out(Session *session)
     }
     options_write(&session->options, config);
     const bool cut = ferror(config) != 0;
-    if (fclose(config) != 0 || cut) {
-        return out_error(path);
-    }
-    snprintf(path, sizeof path, "%s/metrics.jsonl", out);
-    session->metrics = fopen(path, "w");
-    if (session->metrics == NULL) {
-        return out_error(path);
+    return fclose(config) != 0 || cut ? out_error(path) : status_ok();
+}
+
+/** SHA-256 of the files that were read, by one rank, for all. Collective. */
+static Status digest_inputs(Session *session)
+{
+    const TrainSettings *s = &session->settings;
+    const Comm *world = &session->mesh.world;
+    const char *name[] = {"train", "dev", "test", "vectors"};
+    const char *path[] = {s->train, s->dev, s->test, s->vectors};
+    for (int i = 0; i < 4; i++) {
+        char digest[DIGEST_TEXT] = "standard input", path_name[32];
+        Status status = status_ok();
+        if (path[i] == NULL) {
+            continue;
+        }
+        if (comm_is_root(world) && strcmp(path[i], "-") != 0) {
+            status = digest_file(path[i], digest);
+        }
+        TRY(comm_agree(world, status));
+        comm_broadcast(world, digest, sizeof digest);
+        snprintf(path_name, sizeof path_name, "%s_path", name[i]);
+        card_add(&session->card.inputs, name[i], digest);
+        card_add(&session->card.inputs, path_name, path[i]);
     }
     return status_ok();
+}
+
+static void add_option(void *lines, const char *name, const char *value)
+{
+    card_add(lines, name, value);
+}
+
+/** What goes into checkpoints beside arrays. */
+static void fill_card(Session *session)
+{
+    Card *card = &session->card;
+    options_each(&session->options, add_option, &card->config);
+    card->program = "moe_train " MOE_VERSION;
+    card->commit = MOE_COMMIT;
+    card->blas = gemm_library();
+    card->seed = session->settings.seed;
+    card->groups = session->settings.groups;
+    card->lexicon = &session->lexicon;
 }
 
 static void register_tagger(Session *session)
@@ -290,12 +382,32 @@ static void register_tagger(Session *session)
                     session->lexicon.vocab.vectors.row, session->legal, &session->mesh);
 }
 
+/** Start from the weights of --init. Collective. */
+static Status start_warm(Session *session)
+{
+    const TrainSettings *s = &session->settings;
+    Warmstart taken;
+    TRY(comm_agree(&session->mesh.world,
+                   warmstart(&taken, &session->tagger.params, &session->tagger.experts,
+                             &session->lexicon, s->init)));
+    if (comm_is_root(&session->mesh.world)) {
+        printf("starts from %s: %d tensors, %d of %d words, %d of %d characters%s; new: %s\n",
+               s->init, taken.n_taken, taken.n_words, session->lexicon.vocab.vectors.n,
+               taken.n_characters, session->lexicon.chars.n,
+               taken.upcycled ? ", experts are copies of the dense block" : "",
+               taken.fresh[0] != '\0' ? taken.fresh : "nothing");
+        fflush(stdout);
+    }
+    return status_ok();
+}
+
 static Status train(Session *session)
 {
     const bool root = comm_is_root(&session->mesh.world);
     const TrainSettings *s = &session->settings;
     progress_init(&session->progress, (ProgressStyle)s->progress, comm_has_terminal(),
-                  root ? stdout : NULL, session->metrics);
+                  root ? stdout : NULL);
+    session->progress.tolerant = s->on_save_failure == 1;
     Trainer trainer = {.config = train_settings_trainer(s),
                        .mesh = &session->mesh,
                        .task = tagger_task(&session->tagger),
@@ -304,6 +416,9 @@ static Status train(Session *session)
                        .dev = &session->dev,
                        .test = s->test != NULL ? &session->test : NULL,
                        .progress = &session->progress,
+                       .card = &session->card,
+                       .resume = session->resume.file,
+                       .n_resume = session->resume.n,
                        .active_per_token = active_per_token(session)};
     trainer.config.peak = gemm_measure_peak();
     comm_max_double(&session->mesh.world, &trainer.config.peak, 1);
@@ -340,13 +455,18 @@ static Status run(Session *session, int argc, char **argv)
         return status_error(CODE_OPTION, "%s: not an option; see moe_train --help",
                             session->options.argument[0]);
     }
+    TRY(comm_agree(&session->mesh.world, resume_find(&session->resume, s)));
+    TRY(comm_agree(&session->mesh.world, resume_options(&session->resume, &session->options)));
     TRY(train_settings_complete(s, session->mesh.world.size));
     watch_set_timeout(s->timeout);
     mesh_init(&session->mesh, train_settings_ep_size(s, session->mesh.world.size));
     TRY(check_inputs(s, session->mesh.world.size));
-    TRY(comm_agree(&session->mesh.world, check_out(s)));
+    TRY(comm_agree(&session->mesh.world, root ? check_out(session) : status_ok()));
     session->notes.out = root ? stderr : NULL;
     TRY(comm_agree(&session->mesh.world, read_corpora(session)));
+    TRY(digest_inputs(session));
+    TRY(resume_inputs(&session->resume, &session->card.inputs));
+    fill_card(session);
     register_tagger(session);
     if (root) {
         print_corpus("train", &session->train);
@@ -362,15 +482,15 @@ static Status run(Session *session, int argc, char **argv)
         return status_ok();
     }
     tagger_allocate(&session->tagger, tagger_groups_of(&session->mesh, s->groups));
+    if (s->init != NULL && session->resume.n == 0) {
+        TRY(start_warm(session));
+    }
     TRY(comm_agree(&session->mesh.world, root ? open_out(session) : status_ok()));
     return train(session);
 }
 
 static void session_free(Session *session)
 {
-    if (session->metrics != NULL) {
-        fclose(session->metrics);
-    }
     tagger_free(&session->tagger);
     mesh_free(&session->mesh);
     mem_free(session->legal);
@@ -379,12 +499,16 @@ static void session_free(Session *session)
     corpus_free(&session->dev);
     corpus_free(&session->test);
     options_free(&session->options);
+    resume_free(&session->resume);
+    card_lines_free(&session->card.config);
+    card_lines_free(&session->card.inputs);
 }
 
 int main(int argc, char **argv)
 {
     static Session session;
     comm_init(&session.mesh.world, &argc, &argv);
+    signals_take_requests();
     gemm_init();
     train_settings_table(&session.options, session.table, &session.settings);
     Status status = run(&session, argc, argv);

@@ -34,6 +34,26 @@
         .transient = true                                                                          \
     }
 
+/** Options that a run which goes on may change; files are compared by content. */
+static void set_resume(Option *option, int n)
+{
+    const char *changes[] = {
+        "train",    "dev",      "test",    "vectors",          "epochs", "max-steps",
+        "patience", "progress", "timeout", "checkpoint-every", "keep",   "on-save-failure",
+        "log-every"};
+    const char *anew[] = {"ep-size", "stop-after"};
+    for (int i = 0; i < n; i++) {
+        for (size_t j = 0; j < sizeof changes / sizeof *changes; j++) {
+            option[i].resume =
+                strcmp(option[i].name, changes[j]) == 0 ? RESUME_FREE : option[i].resume;
+        }
+        for (size_t j = 0; j < sizeof anew / sizeof *anew; j++) {
+            option[i].resume =
+                strcmp(option[i].name, anew[j]) == 0 ? RESUME_ANEW : option[i].resume;
+        }
+    }
+}
+
 void train_settings_table(Options *options, Option *option, TrainSettings *s)
 {
     const Option table[] = {
@@ -126,7 +146,31 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
          .choices = "DIR",
          .transient = true,
          .help = "Folder of the run; it must not exist yet."},
-        FLAG("overwrite", overwrite, "Write into --out although it exists."),
+        FLAG("overwrite", overwrite, "Begin anew in --out although it exists."),
+        {.name = "resume",
+         .kind = OPTION_TEXT,
+         .value = &s->resume,
+         .fallback = "never",
+         .choices = "auto|never|FILE",
+         .transient = true,
+         .help = "Go on from the newest whole checkpoint in --out (auto; a new run when there is "
+                 "none), or from a file. Options "
+                 "that are not given are those of the run."},
+        {.name = "init",
+         .kind = OPTION_TEXT,
+         .value = &s->init,
+         .choices = "FILE",
+         .help = "Start from the weights of a checkpoint or best.h5 of another run. From --ffn "
+                 "dense into --ffn moe every expert is a "
+                 "copy of the dense block: give --expert-hidden its width."},
+        REAL("checkpoint-every", checkpoint_every, "300", 0, 1e9,
+             "Seconds between checkpoints; 0: only at the end, and when asked to stop."),
+        INT("keep", keep, "2", 1, 1000, "Checkpoints that stay: last.h5, last-1.h5, ..."),
+        CHOICE("on-save-failure", on_save_failure, "stop", "stop|continue",
+               "What a file of the run that cannot be written means."),
+        REAL("stop-after", stop_after, "0", 0, 1e9,
+             "Save and leave with exit code 75 after so many seconds, before a batch system does "
+             "it; 0: never."),
         {.name = "config",
          .kind = OPTION_TEXT,
          .value = &s->config,
@@ -156,6 +200,7 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
         FLAG("help", help, "Print this text, then stop."),
     };
     memcpy(option, table, sizeof table);
+    set_resume(option, (int)(sizeof table / sizeof *table));
     *options = (Options){
         .program = "moe_train",
         .usage = "moe_train --train FILE --dev FILE --out DIR [options]\n"
@@ -267,6 +312,6 @@ TrainConfig train_settings_trainer(const TrainSettings *s)
         .profile = s->profile,
         .plain_sums = s->sum == 1,
         .seed = s->seed,
-        .dir = s->out,
+        .save = {s->out, s->checkpoint_every, s->stop_after, s->keep, s->on_save_failure == 1},
     };
 }

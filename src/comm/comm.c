@@ -236,6 +236,39 @@ void comm_gather_double(const Comm *comm, const double *x, int n, double *all)
     watch_wait(&request, 1);
 }
 
+void comm_broadcast(const Comm *comm, void *bytes, size_t n)
+{
+    const size_t most = 1u << 30;
+    MPI_Request request;
+    for (size_t done = 0; done < n; done += most) {
+        const int count = (int)(n - done < most ? n - done : most);
+        CHECK_MPI(MPI_Ibcast((char *)bytes + done, count, MPI_BYTE, 0, comm_mpi(comm), &request));
+        watch_wait(&request, 1);
+    }
+}
+
+void comm_vote_begin(Vote *vote, const Comm *comm, int flags)
+{
+    if (vote->request == NULL) {
+        vote->request = mem_alloc(1, sizeof(MPI_Request));
+    }
+    vote->flags = flags;
+    CHECK_MPI(MPI_Iallreduce(MPI_IN_PLACE, &vote->flags, 1, MPI_INT, MPI_BOR, comm_mpi(comm),
+                             vote->request));
+}
+
+int comm_vote_end(Vote *vote)
+{
+    watch_wait(vote->request, 1);
+    return vote->flags;
+}
+
+void comm_vote_free(Vote *vote)
+{
+    mem_free(vote->request);
+    vote->request = NULL;
+}
+
 const char *comm_library(void)
 {
     static char text[MPI_MAX_LIBRARY_VERSION_STRING];

@@ -27,6 +27,8 @@ static struct {
     Host *host;  // shared; NULL before init and after free
     MPI_Win window;
     int n_peers, self;
+    volatile sig_atomic_t takes_requests, asked;
+    const char *volatile guarded;
 } signals;
 
 /** Room for a line, filled by what a signal handler may call. */
@@ -54,8 +56,8 @@ static void put_number(Line *line, long n)
     put(line, digits + i);
 }
 
-/** One line about the ranks of this host that are gone without having been told to, if there are any. Async-signal-safe. */
-static void name_the_dead(void)
+/** One line about the ranks of this host that are gone without having been told to; are there any? Async-signal-safe. */
+static bool name_the_dead(void)
 {
     Host *host = signals.host;
     Line line = {.used = 0};
@@ -77,22 +79,52 @@ static void name_the_dead(void)
         put(&line,
             " died: a crash, or a kill by somebody or for want of memory; all ranks are stopped\n");
         if (write(STDERR_FILENO, line.text, line.used) < 0) {
-            return;  // nobody to tell
+            line.used = 0;  // nobody to tell
         }
     }
+    return n > 0;
 }
 
 static void on_terminate(int number)
 {
     const int saved = errno;
     Host *host = signals.host;
+    bool dead = false;
     atomic_store(&host->peer[signals.self].called, 1);
     if (atomic_load(&host->leaving) == 0) {
-        name_the_dead();
+        dead = name_the_dead();
     }
-    signal(number, SIG_DFL);
-    raise(number);
+    signal(number, SIG_DFL);  // the next one ends the process
+    if (!dead && signals.takes_requests) {
+        signals.asked = 1;
+    } else {
+        raise(number);
+    }
     errno = saved;
+}
+
+static void on_request(int number)
+{
+    (void)number;
+    signals.asked = 1;
+}
+
+static void on_alarm(int number)
+{
+    Line line = {.used = 0};
+    if (atomic_exchange(&signals.host->named, 1) == 0) {
+        put(&line, "rank ");
+        put_number(&line, signals.host->peer[signals.self].rank);
+        put(&line, ": ");
+        put(&line, signals.guarded);
+        put(&line, " takes longer than --timeout; all ranks are stopped\n");
+        if (write(STDERR_FILENO, line.text, line.used) < 0) {
+            line.used = 0;  // nobody to tell
+        }
+    }
+    (void)number;
+    atomic_store(&signals.host->leaving, 1);
+    _exit(CODE_FAILED);
 }
 
 /** A page of this host's memory, and who is on it. */
@@ -130,12 +162,40 @@ static void share_host(const Comm *comm)
     signals.host = host;
 }
 
+static void handle(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    CHECK(sigaction(number, &action, NULL) == 0, "signal %d cannot be handled", number);
+}
+
 void signals_init(const Comm *comm)
 {
-    struct sigaction action = {.sa_handler = on_terminate, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
     share_host(comm);
-    CHECK(sigaction(SIGTERM, &action, NULL) == 0, "SIGTERM cannot be handled");
+    handle(SIGTERM, on_terminate);
+    handle(SIGALRM, on_alarm);
+}
+
+void signals_take_requests(void)
+{
+    signals.takes_requests = 1;
+    handle(SIGUSR1, on_request);
+}
+
+bool signals_stop_asked(void)
+{
+    return signals.asked != 0;
+}
+
+void signals_guard_begin(double seconds, const char *what)
+{
+    signals.guarded = what;
+    alarm(seconds < 1 ? 1 : seconds > 1e6 ? 1000000 : (unsigned)(seconds + 0.999));
+}
+
+void signals_guard_end(void)
+{
+    alarm(0);
 }
 
 void signals_leaving(void)
@@ -148,7 +208,10 @@ void signals_leaving(void)
 void signals_free(void)
 {
     signals_leaving();
+    alarm(0);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_DFL);
+    signal(SIGALRM, SIG_DFL);
     signals.host = NULL;
     MPI_Win_free(&signals.window);
 }

@@ -62,6 +62,16 @@ void watch_set_timeout(double seconds)
     watch.timeout = seconds;
 }
 
+void watch_guard_begin(const char *what)
+{
+    signals_guard_begin(watch.timeout, what);
+}
+
+void watch_guard_end(void)
+{
+    signals_guard_end();
+}
+
 void watch_step(long step)
 {
     watch.step = step;

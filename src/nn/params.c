@@ -246,16 +246,6 @@ const char *params_not_finite(const Params *params, bool grad)
     return NULL;
 }
 
-void params_digest(const Params *params, Digest *digest)
-{
-    for (int i = 0; i < params->n; i++) {
-        const Param *param = &params->param[i];
-        digest_add(digest, param->name, strlen(param->name));
-        digest_add(digest, param->shape, (size_t)param->n_dims * sizeof *param->shape);
-        digest_add(digest, param->value, param->size * sizeof *param->value);
-    }
-}
-
 void params_free(Params *params)
 {
     for (int i = 0; i < params->n; i++) {

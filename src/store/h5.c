@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <hdf5.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +14,13 @@
 #include "comm/mpi_check.h"
 #include "comm/watch.h"
 
-enum { CHUNK_BYTES = 1 << 20, MAX_TEXT_ATTRIBUTE = 1 << 16, REASON_TEXT = 160 };
+enum {
+    CHUNK_BYTES = 1 << 20,
+    FIRST_BYTES = 1 << 18,
+    CALL_OVERHEAD = 1 << 14,
+    CHUNK_OVERHEAD = 64,
+    REASON_TEXT = 160
+};
 
 /* ---- errors ---- */
 
@@ -48,8 +55,8 @@ static Status agree(const H5File *file, herr_t result, const char *what)
     if (result < 0) {
         char reason[REASON_TEXT];
         last_reason(reason);
-        status = status_error(CODE_FAILED, "%s: %s cannot be written: %s%s", file->path, what,
-                              reason, errno == ENOSPC || errno == EDQUOT ? " (no space left)" : "");
+        status =
+            status_error(CODE_FAILED, "%s: %s cannot be written: %s", file->path, what, reason);
     }
     return comm_agree(file->comm, status);
 }
@@ -126,6 +133,30 @@ void h5_share(H5Kind kind, H5Shape shape, int rank, int size, int64_t *first, in
 
 /* ---- writing ---- */
 
+/** Give bytes from .. to of the part a place on the disk, or make the part. By one rank. */
+static Status allocate(const H5File *file, int64_t from, int64_t to)
+{
+    char part[H5_PATH + 8];
+    part_path(file, part);
+    const int fd = open(part, O_WRONLY | O_CREAT, 0666);
+    int error = fd < 0 ? errno : posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+    if (fd >= 0 && close(fd) != 0 && error == 0) {
+        error = errno;
+    }
+    return error == 0
+               ? status_ok()
+               : status_error(CODE_FAILED, "%s cannot be written: %s", file->path, strerror(error));
+}
+
+/** Disk space for a call that stores so many bytes: more than HDF5 needs with all that describes them; it cuts the rest off. */
+static Status reserve(H5File *file, int64_t bytes)
+{
+    const int64_t from = file->size, to = from + bytes + CALL_OVERHEAD;
+    file->size = to;
+    return comm_agree(file->comm,
+                      comm_is_root(file->comm) ? allocate(file, from, to) : status_ok());
+}
+
 Status h5_create(H5File *file, const Comm *comm, const char *path)
 {
     char part[H5_PATH + 8];
@@ -134,15 +165,23 @@ Status h5_create(H5File *file, const Comm *comm, const char *path)
     file->comm = comm;
     snprintf(file->path, sizeof file->path, "%s", path);
     part_path(file, part);
+    Status status = reserve(file, FIRST_BYTES);
+    if (status.code != CODE_OK) {
+        h5_abandon(file);
+        return status;
+    }
+    file->size = 0;  // HDF5 begins with an empty file
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_mpio(access, comm_mpi(comm), MPI_INFO_NULL);
     H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
     H5Pset_coll_metadata_write(access, true);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    errno = 0;
     file->id = H5Fcreate(part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
     H5Pclose(access);
-    const Status status = agree(file, file->id < 0 ? -1 : 0, "the file");
+    status = agree(file, file->id < 0 ? -1 : 0, "the file");
+    if (status.code == CODE_OK) {
+        status = reserve(file, FIRST_BYTES);
+    }
     if (status.code != CODE_OK) {
         h5_abandon(file);
     }
@@ -157,18 +196,23 @@ static bool flush_path(const char *path)
     return (fd >= 0 && close(fd) == 0) && done;
 }
 
-/** The part, whole and on the disk, becomes the file; by one rank. */
-static Status replace(const H5File *file)
+bool h5_flush_folder(const char *path)
 {
-    char part[H5_PATH + 8], folder[H5_PATH];
-    part_path(file, part);
-    snprintf(folder, sizeof folder, "%s", file->path);
+    char folder[H5_PATH];
+    snprintf(folder, sizeof folder, "%s", path);
     char *slash = strrchr(folder, '/');
     if (slash != NULL) {
         slash[slash == folder] = '\0';
     }
-    if (!flush_path(part) || rename(part, file->path) != 0 ||
-        !flush_path(slash == NULL ? "." : folder)) {
+    return flush_path(slash == NULL ? "." : folder);
+}
+
+/** The part, whole and on the disk, becomes the file; by one rank. */
+static Status replace(const H5File *file)
+{
+    char part[H5_PATH + 8];
+    part_path(file, part);
+    if (!flush_path(part) || rename(part, file->path) != 0 || !h5_flush_folder(file->path)) {
         return status_error(CODE_FAILED, "%s cannot be written: %s", file->path, strerror(errno));
     }
     return status_ok();
@@ -176,9 +220,7 @@ static Status replace(const H5File *file)
 
 Status h5_commit(H5File *file)
 {
-    errno = 0;
     Status status = agree(file, H5Fflush(file->id, H5F_SCOPE_GLOBAL), "the end of the file");
-    errno = 0;
     const herr_t closed = H5Fclose(file->id);
     file->id = -1;
     Status last = agree(file, closed, "the end of the file");
@@ -205,6 +247,7 @@ void h5_abandon(H5File *file)
 
 Status h5_group(H5File *file, const char *name)
 {
+    TRY(reserve(file, 0));
     const hid_t group = H5Gcreate2(file->id, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     const Status status = agree(file, group < 0 ? -1 : 0, name);
     if (group >= 0) {
@@ -226,6 +269,7 @@ static hid_t text_type(size_t n)
 static Status put(H5File *file, const char *where, const char *name, hid_t type, hid_t type_in_file,
                   const void *value)
 {
+    TRY(reserve(file, 4 * (int64_t)H5Tget_size(type)));  // a table of attributes doubles
     const hid_t object = H5Oopen(file->id, where, H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
     const hid_t attribute = H5Acreate2(object, name, type_in_file, space, H5P_DEFAULT, H5P_DEFAULT);
     const herr_t written = attribute < 0 ? -1 : H5Awrite(attribute, type, value);
@@ -279,6 +323,18 @@ static hid_t select_rows(hid_t space, H5Shape shape, int64_t first, int64_t coun
     return memory;
 }
 
+/** Bytes of all chunks, each with its checksum and its line in the index; a chunk at the edge is as large as the others. */
+static int64_t stored_bytes(size_t element, H5Shape shape, const hsize_t *chunk)
+{
+    int64_t chunks = 1, bytes = (int64_t)element;
+    for (int i = 0; i < shape.n_dims; i++) {
+        const int64_t n = (int64_t)chunk[i];
+        chunks *= (shape.dim[i] + n - 1) / n;
+        bytes *= n;
+    }
+    return chunks * (bytes + CHUNK_OVERHEAD);
+}
+
 /** Create a dataset and write this rank's share. */
 static Status write_rows(H5File *file, const char *name, hid_t type, hid_t type_in_file,
                          H5Shape shape, const hsize_t *chunk, int64_t first, int64_t count,
@@ -289,13 +345,13 @@ static Status write_rows(H5File *file, const char *name, hid_t type, hid_t type_
     for (int i = 0; i < shape.n_dims; i++) {
         extent[i] = (hsize_t)shape.dim[i];
     }
+    TRY(reserve(file, stored_bytes(H5Tget_size(type), shape, chunk)));
     const hid_t create = H5Pcreate(H5P_DATASET_CREATE), transfer = H5Pcreate(H5P_DATASET_XFER);
     const hid_t space = H5Screate_simple(shape.n_dims, extent, NULL);
     H5Pset_chunk(create, shape.n_dims, chunk);
     H5Pset_fletcher32(create);
     H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
     H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
-    errno = 0;
     watch_enter("writing a checkpoint");
     const hid_t dataset =
         H5Dcreate2(file->id, name, type_in_file, space, H5P_DEFAULT, create, H5P_DEFAULT);
@@ -303,7 +359,6 @@ static Status write_rows(H5File *file, const char *name, hid_t type, hid_t type_
     if (status.code == CODE_OK) {
         const hid_t memory = select_rows(space, shape, first, count);
         herr_t written = 0;
-        errno = 0;
         if (h5_elements(shape) > 0) {
             written =
                 H5Dwrite(dataset, type, memory, space, transfer, data != NULL ? data : &nothing);
@@ -463,17 +518,17 @@ Status h5_get_text(const H5File *file, const char *where, const char *name, char
     return status;
 }
 
-/** Read a number of a class, of whatever width it has in the file. */
-static Status get(const H5File *file, const char *where, const char *name, H5T_class_t class,
-                  hid_t type, void *value)
+/** Read a number of one type in the file. */
+static Status get(const H5File *file, const char *where, const char *name, hid_t type_in_file,
+                  hid_t type, void *value, const char *what)
 {
     hid_t attribute;
     Status status = status_ok();
     TRY(open_attribute(file, where, name, &attribute));
     const hid_t stored = H5Aget_type(attribute);
-    if (H5Tget_class(stored) != class || H5Tget_size(stored) != 8) {
+    if (H5Tequal(stored, type_in_file) <= 0) {
         status = status_error(CODE_STORED, "%s: %s: attribute %s is no 8-byte %s", file->path,
-                              where, name, class == H5T_INTEGER ? "integer" : "number");
+                              where, name, what);
     } else if (H5Aread(attribute, type, value) < 0) {
         status = damaged(file, where, name);
     }
@@ -484,12 +539,12 @@ static Status get(const H5File *file, const char *where, const char *name, H5T_c
 
 Status h5_get_integer(const H5File *file, const char *where, const char *name, int64_t *value)
 {
-    return get(file, where, name, H5T_INTEGER, H5T_NATIVE_INT64, value);
+    return get(file, where, name, H5T_STD_I64LE, H5T_NATIVE_INT64, value, "integer");
 }
 
 Status h5_get_number(const H5File *file, const char *where, const char *name, double *value)
 {
-    return get(file, where, name, H5T_FLOAT, H5T_NATIVE_DOUBLE, value);
+    return get(file, where, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, value, "number");
 }
 
 /** Storage of a dataset: in the file, chunked, no filter but the checksum. */
@@ -659,52 +714,88 @@ Status h5_read_text(const H5File *file, const char *name, char **text, size_t *n
         }
     }
     if (status.code == CODE_OK && n != NULL) {
-        *n = size;
+        *n = size == 1 && **text == '\0' ? 0 : size;  // a type of no bytes does not exist
     }
     H5Tclose(type);
     H5Dclose(dataset);
     return status;
 }
 
-/** Names of a group or its attributes as HDF5 lists them. */
-typedef struct Listing {
-    H5Visit visit;
-    void *context;
-    Status status;
-} Listing;
+/** Names of a group or its attributes: texts one after the other, each with its end. */
+typedef struct Names {
+    char *text;
+    size_t used, size, n;
+} Names;
 
-static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info, void *listing)
+static herr_t add_name(Names *names, const char *name)
 {
-    Listing *l = listing;
-    (void)group;
-    (void)info;
-    l->status = l->visit(l->context, name);
-    return l->status.code == CODE_OK ? 0 : 1;
+    const size_t bytes = strlen(name) + 1;
+    if (names->used + bytes > names->size) {
+        names->size = 2 * (names->used + bytes);
+        names->text = mem_grow(names->text, names->size, 1);
+    }
+    memcpy(names->text + names->used, name, bytes);
+    names->used += bytes;
+    names->n++;
+    return 0;
 }
 
-static herr_t visit_attribute(hid_t object, const char *name, const H5A_info_t *info, void *listing)
+static herr_t add_link(hid_t group, const char *name, const H5L_info_t *info, void *names)
 {
-    Listing *l = listing;
+    (void)group;
+    (void)info;
+    return add_name(names, name);
+}
+
+static herr_t add_attribute(hid_t object, const char *name, const H5A_info_t *info, void *names)
+{
     (void)object;
     (void)info;
-    l->status = l->visit(l->context, name);
-    return l->status.code == CODE_OK ? 0 : 1;
+    return add_name(names, name);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static Status visit_sorted(const Names *names, H5Visit visit, void *context)
+{
+    Status status = status_ok();
+    const char **name = MEM_ARRAY(const char *, names->n), *next = names->text;
+    for (size_t i = 0; i < names->n; i++) {
+        name[i] = next;
+        next += strlen(next) + 1;
+    }
+    qsort(name, names->n, sizeof *name, compare_names);
+    for (size_t i = 0; i < names->n && status.code == CODE_OK; i++) {
+        status = visit(context, name[i]);
+    }
+    mem_free(name);
+    return status;
 }
 
 Status h5_each(const H5File *file, const char *where, bool attributes, H5Visit visit, void *context)
 {
-    Listing listing = {.visit = visit, .context = context, .status = status_ok()};
+    Names names = {0};
     TRY(check_links(file, where));
     const hid_t object = H5Oopen(file->id, where, H5P_DEFAULT);
-    if (object < 0 || (!attributes && H5Iget_type(object) != H5I_GROUP)) {
-        return damaged(file, where, "is no group");
+    if (object < 0) {
+        return damaged(file, where, "cannot be opened");
     }
+    if (!attributes && H5Iget_type(object) != H5I_GROUP) {
+        H5Oclose(object);
+        return status_error(CODE_STORED, "%s: %s: is no group", file->path, where);
+    }
+    // in any order: to sort, HDF5 1.10 fills a table, and it frees what it has not filled when the file is damaged
     const herr_t done =
-        attributes
-            ? H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_attribute, &listing)
-            : H5Literate(object, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_link, &listing);
+        attributes ? H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_attribute, &names)
+                   : H5Literate(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_link, &names);
+    const Status status =
+        done < 0 ? damaged(file, where, "cannot be listed") : visit_sorted(&names, visit, context);
+    mem_free(names.text);
     H5Oclose(object);
-    return done < 0 ? damaged(file, where, "cannot be listed") : listing.status;
+    return status;
 }
 
 const char *h5_library(void)

@@ -177,27 +177,6 @@ void optim_swap_average(Optim *optim, Params *params)
     }
 }
 
-void optim_digest(Optim *optim, const Params *params, Digest *digest)
-{
-    const Param *rows = rows_of(params);
-    const size_t n = params->size * sizeof(real),
-                 n_rows = rows == NULL ? 0 : rows->size * sizeof(real);
-    digest_add(digest, &optim->t, sizeof optim->t);
-    digest_add(digest, optim->m, n);
-    digest_add(digest, optim->rows_m, n_rows);
-    if (optim->v != NULL) {
-        digest_add(digest, optim->v, n);
-        digest_add(digest, optim->rows_v, n_rows);
-    }
-    if (optim->average != NULL) {
-        if (rows != NULL) {
-            catch_up_all(optim, rows);
-        }
-        digest_add(digest, optim->average, n);
-        digest_add(digest, optim->rows_average, n_rows);
-    }
-}
-
 void optim_free(Optim *optim)
 {
     mem_free(optim->m);

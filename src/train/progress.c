@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/progress.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -10,11 +11,10 @@
 
 enum { LINE_TEXT = 200 };
 
-void progress_init(Progress *progress, ProgressStyle style, bool watched, FILE *out, FILE *metrics)
+void progress_init(Progress *progress, ProgressStyle style, bool watched, FILE *out)
 {
     memset(progress, 0, sizeof *progress);
     progress->out = style == PROGRESS_NONE ? NULL : out;
-    progress->metrics = metrics;
     progress->bar = style == PROGRESS_BAR || (style == PROGRESS_AUTO && watched);
 }
 
@@ -108,6 +108,28 @@ void progress_line(Progress *progress, const char *format, ...)
     fflush(progress->out);
 }
 
+Status metrics_open(Progress *progress, const char *dir, const char *history, size_t n)
+{
+    char path[4096], part[4096 + 8];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
+    snprintf(part, sizeof part, "%s.part", path);
+    FILE *out = fopen(part, "w");
+    bool written = out != NULL && fwrite(n > 0 ? history : "", 1, n, out) == n;
+    written = out != NULL && fclose(out) == 0 && written && rename(part, path) == 0;
+    progress->metrics = written ? fopen(path, "a") : NULL;
+    return progress->metrics != NULL
+               ? status_ok()
+               : status_error(CODE_FAILED, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+void metrics_close(Progress *progress)
+{
+    if (progress->metrics != NULL) {
+        fclose(progress->metrics);
+        progress->metrics = NULL;
+    }
+}
+
 static void metrics_name(Progress *progress, const char *name)
 {
     fprintf(progress->metrics, "%s\"%s\": ", progress->first_field ? "{" : ", ", name);
@@ -159,6 +181,11 @@ void metrics_end(Progress *progress)
 {
     if (progress->metrics != NULL) {
         fputs("}\n", progress->metrics);
-        CHECK(fflush(progress->metrics) == 0, "metrics.jsonl cannot be written: is the disk full?");
+        const bool written = fflush(progress->metrics) == 0;
+        CHECK(written || progress->tolerant, "metrics.jsonl cannot be written: is the disk full?");
+        if (!written) {
+            clearerr(progress->metrics);
+            progress_line(progress, "metrics.jsonl cannot be written: is the disk full?");
+        }
     }
 }

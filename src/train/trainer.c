@@ -11,7 +11,6 @@
 #include "comm/watch.h"
 #include "math/gemm.h"
 #include "math/vec.h"
-#include "train/digest_run.h"
 #include "train/evaluate.h"
 #include "train/gradsync.h"
 
@@ -27,10 +26,15 @@ typedef struct Run {
     double
         *epoch_stats;  // [G, n_stats] figures of this epoch; rows of other ranks' groups are zero
     double *recent_stats;  // [G, n_stats] since the last log line
-    double epoch_start, recent_start, run_start, epoch_flops,
-        evaluating;  // evaluating: seconds spent so, not training
-    double norm;     // of the last gradient, before clipping
-    int *label;      // [tokens of the largest corpus]
+    double epoch_start, recent_start, run_start, epoch_flops;
+    double seconds_before;      // of earlier starts
+    double evaluating;          // seconds spent so, not training
+    double norm;                // of the last gradient, before clipping
+    int *label;                 // [tokens of the largest corpus]
+    int *best_dev, *best_test;  // [tokens] labels of the best epoch
+    Saver saver;
+    int first_epoch, first_batch;  // where this start begins
+    long first_step;
     int epochs_without_gain;
 } Run;
 
@@ -142,7 +146,8 @@ static void report_step(Run *run, int epoch, int batch)
                          .drop_rate = drop_rate(run, sum),
                          .best_f1 = trainer->best_f1};
     step.seconds_left = steps_left(run, epoch, batch + 1) *
-                        (now - run->run_start - run->evaluating) / (double)trainer->steps;
+                        (now - run->run_start - run->evaluating) /
+                        (double)(trainer->steps - run->first_step);
     progress_bar(trainer->progress, &step);
     if (log) {
         progress_plain(trainer->progress, &step);
@@ -307,8 +312,9 @@ static Status keep_predictions(const Run *run, const char *split, const Corpus *
     const Trainer *trainer = run->trainer;
     char path[4096];
     Status status = status_ok();
-    if (comm_is_root(&trainer->mesh->world) && trainer->config.dir != NULL) {
-        snprintf(path, sizeof path, "%s/%s.predicted.conll", trainer->config.dir, split);
+    const char *dir = trainer->config.save.dir;
+    if (comm_is_root(&trainer->mesh->world) && dir != NULL) {
+        snprintf(path, sizeof path, "%s/%s.predicted.conll", dir, split);
         FILE *out = fopen(path, "w");
         bool written = out != NULL;
         if (written) {
@@ -329,6 +335,39 @@ static void swap_average(Run *run)
     optim_swap_average(&run->expert_optim, run->trainer->task.experts);
 }
 
+static bool finished(const Run *run, int epoch)
+{
+    const TrainConfig *c = &run->trainer->config;
+    return epoch >= c->epochs || (c->max_steps > 0 && run->trainer->steps >= c->max_steps) ||
+           (c->patience > 0 && run->epochs_without_gain >= c->patience);
+}
+
+/** Where the run stands, for a checkpoint: so many epochs and batches of the next are done. */
+static void set_cursor(Run *run, int epoch, int batch)
+{
+    const Trainer *trainer = run->trainer;
+    const double now = clock_now();
+    run->saver.checkpoint.cursor = (Cursor){.step = trainer->steps,
+                                            .epoch = epoch,
+                                            .batch = batch,
+                                            .best_epoch = trainer->best_epoch,
+                                            .epochs_without_gain = run->epochs_without_gain,
+                                            .best_f1 = trainer->best_f1,
+                                            .epoch_seconds = now - run->epoch_start,
+                                            .epoch_flops = gemm_flops() - run->epoch_flops,
+                                            .recent_seconds = now - run->recent_start,
+                                            .seconds = run->seconds_before + now - run->run_start,
+                                            .log_decay = run->optim.log_decay,
+                                            .finished = finished(run, epoch)};
+}
+
+/** Save the run as it stands. Collective. */
+static Status save_run(Run *run, int epoch, int batch)
+{
+    set_cursor(run, epoch, batch);
+    return saver_save_last(&run->saver);
+}
+
 /** A new best: its scores and predictions are kept, and the test corpus is scored. Collective. */
 static Status keep_best(Run *run, int epoch, Chunks *dev)
 {
@@ -338,12 +377,15 @@ static Status keep_best(Run *run, int epoch, Chunks *dev)
     run->epochs_without_gain = 0;
     chunks_free(&trainer->best_dev);
     evaluate_score(&trainer->best_dev, trainer->dev, trainer->lexicon, run->label);
-    TRY(keep_predictions(run, "dev", trainer->dev));
+    memcpy(run->best_dev, run->label, (size_t)trainer->dev->conll.n_tokens * sizeof(int));
+    TRY(saver_failed(&run->saver, keep_predictions(run, "dev", trainer->dev)));
     if (trainer->test != NULL) {
         score_corpus(run, trainer->test, &trainer->best_test);
-        TRY(keep_predictions(run, "test", trainer->test));
+        memcpy(run->best_test, run->label, (size_t)trainer->test->conll.n_tokens * sizeof(int));
+        TRY(saver_failed(&run->saver, keep_predictions(run, "test", trainer->test)));
     }
-    return status_ok();
+    set_cursor(run, epoch + 1, 0);
+    return saver_save_best(&run->saver);
 }
 
 /** Development scores (of the averaged weights when there are any). Collective. */
@@ -426,20 +468,46 @@ static void report_phases(const Run *run, const char *title)
     mem_free(all);
 }
 
+/** Steps of an epoch, from first_batch on. Error CODE_STOPPED: asked to stop, and saved. */
+static Status train_steps(Run *run, int epoch, int first_batch)
+{
+    Trainer *trainer = run->trainer;
+    const int most = trainer->config.max_steps;
+    for (int b = first_batch; b < run->order.n_batches && (most == 0 || trainer->steps < most);
+         b++) {
+        saver_ask(&run->saver);
+        const Status status = train_step(run, epoch, b);
+        const int wish = saver_answer(&run->saver);
+        TRY(status);
+        const bool last =
+            most > 0 &&
+            trainer->steps >= most;  // before the epoch's end, so that it can go on later
+        if (wish != 0 || last) {
+            TRY(save_run(run, epoch, b + 1));
+        }
+        if ((wish & SAVER_STOP) != 0) {
+            return status_error(CODE_STOPPED,
+                                "stopped after step %ld as asked; go on with --resume auto",
+                                trainer->steps);
+        }
+    }
+    return status_ok();
+}
+
 static Status train_epoch(Run *run, int epoch)
 {
     Trainer *trainer = run->trainer;
     const TrainConfig *c = &trainer->config;
     const size_t stats_bytes = (size_t)c->groups * (size_t)trainer->task.n_stats * sizeof(double);
+    const bool goes_on = epoch == run->first_epoch && run->first_batch > 0;
     batch_order_training(&run->order, trainer->train, c->batch, c->seed, epoch);
-    memset(run->epoch_stats, 0, stats_bytes);
-    memset(run->recent_stats, 0, stats_bytes);
-    run->epoch_start = run->recent_start = clock_now();
-    run->epoch_flops = gemm_flops();
-    for (int b = 0;
-         b < run->order.n_batches && (c->max_steps == 0 || trainer->steps < c->max_steps); b++) {
-        TRY(train_step(run, epoch, b));
+    if (!goes_on) {
+        memset(run->epoch_stats, 0, stats_bytes);
+        memset(run->recent_stats, 0, stats_bytes);
+        run->epoch_start = run->recent_start = clock_now();
+        run->epoch_flops = gemm_flops();
     }
+    TRY(train_steps(run, epoch, goes_on ? run->first_batch : 0));
     const double seconds = clock_now() - run->epoch_start, flops = gemm_flops();
     Chunks dev = {0};
     Status status = evaluate_epoch(run, epoch, &dev);
@@ -460,8 +528,10 @@ static void write_final(Run *run, double seconds)
     const Params *params = trainer->task.params;
     Progress *p = trainer->progress;
     char digest_hex[DIGEST_TEXT];
-    digest_run(digest_hex, trainer->mesh, params, &run->optim, trainer->task.experts,
-               &run->expert_optim);
+    Tensors tensors;
+    tensors_list(&tensors, params, &run->optim, trainer->task.experts, &run->expert_optim);
+    tensors_digest_run(digest_hex, trainer->mesh, &tensors, trainer->steps);
+    tensors_free(&tensors);
     metrics_begin(p, "final");
     metrics_integer(p, "step", trainer->steps);
     metrics_integer(p, "best_epoch", trainer->best_epoch);
@@ -484,6 +554,34 @@ static void write_final(Run *run, double seconds)
     progress_line(p, "digest %s", digest_hex);
 }
 
+/** What checkpoints are made of. */
+static void init_saver(Run *run)
+{
+    Trainer *trainer = run->trainer;
+    saver_init(&run->saver, trainer->config.save, trainer->progress);
+    if (trainer->card == NULL) {
+        run->saver.config.dir = NULL;
+    }
+    run->saver.checkpoint = (Checkpoint){.mesh = trainer->mesh,
+                                         .card = trainer->card,
+                                         .params = trainer->task.params,
+                                         .experts = trainer->task.experts,
+                                         .optim = &run->optim,
+                                         .expert_optim = &run->expert_optim,
+                                         .groups = trainer->config.groups,
+                                         .n_stats = trainer->task.n_stats,
+                                         .first_group = run->first_group,
+                                         .last_group = run->last_group,
+                                         .epoch_stats = run->epoch_stats,
+                                         .recent_stats = run->recent_stats,
+                                         .best_dev = run->best_dev,
+                                         .best_test = run->best_test,
+                                         .n_dev = trainer->dev->conll.n_tokens};
+    if (trainer->test != NULL) {
+        run->saver.checkpoint.n_test = trainer->test->conll.n_tokens;
+    }
+}
+
 static void run_init(Run *run, Trainer *trainer)
 {
     const TrainConfig *c = &trainer->config;
@@ -502,10 +600,15 @@ static void run_init(Run *run, Trainer *trainer)
     run->epoch_stats = mem_alloc(rows, sizeof(double));
     run->recent_stats = mem_alloc(rows, sizeof(double));
     run->label = mem_alloc((size_t)tokens, sizeof(int));
-    run->run_start = clock_now();
+    run->best_dev = mem_alloc((size_t)trainer->dev->conll.n_tokens, sizeof(int));
+    run->best_test = trainer->test == NULL
+                         ? NULL
+                         : mem_alloc((size_t)trainer->test->conll.n_tokens, sizeof(int));
+    run->run_start = run->epoch_start = run->recent_start = clock_now();
     trainer->best_f1 = -1;
     trainer->best_epoch = 0;
     trainer->steps = 0;
+    init_saver(run);
 }
 
 static void run_free(Run *run)
@@ -519,27 +622,77 @@ static void run_free(Run *run)
     mem_free(run->epoch_stats);
     mem_free(run->recent_stats);
     mem_free(run->label);
+    mem_free(run->best_dev);
+    mem_free(run->best_test);
+    saver_free(&run->saver);
 }
 
-static bool finished(const Run *run, int epoch)
+/** Go on where a checkpoint stands. */
+static Status resume(Run *run)
 {
-    const TrainConfig *c = &run->trainer->config;
-    return epoch >= c->epochs || (c->max_steps > 0 && run->trainer->steps >= c->max_steps) ||
-           (c->patience > 0 && run->epochs_without_gain >= c->patience);
+    Trainer *trainer = run->trainer;
+    const Cursor *c = &run->saver.checkpoint.cursor;
+    const char *path;
+    TRY(saver_resume(&run->saver, trainer->resume, trainer->n_resume, &path));
+    const double now = clock_now();
+    run->first_epoch = (int)c->epoch;
+    run->first_batch = (int)c->batch;
+    run->first_step = trainer->steps = (long)c->step;
+    run->epochs_without_gain = (int)c->epochs_without_gain;
+    run->epoch_start = now - c->epoch_seconds;
+    run->recent_start = now - c->recent_seconds;
+    run->epoch_flops = gemm_flops() - c->epoch_flops;
+    run->seconds_before = c->seconds;
+    trainer->best_f1 = c->best_f1;
+    trainer->best_epoch = (int)c->best_epoch;
+    if (trainer->best_epoch > 0) {
+        evaluate_score(&trainer->best_dev, trainer->dev, trainer->lexicon, run->best_dev);
+    }
+    if (trainer->best_epoch > 0 && trainer->test != NULL) {
+        evaluate_score(&trainer->best_test, trainer->test, trainer->lexicon, run->best_test);
+    }
+    progress_line(trainer->progress, "resumed from %s: %d epochs, %d batches, %ld steps done", path,
+                  run->first_epoch, run->first_batch, trainer->steps);
+    return status_ok();
+}
+
+/** metrics.jsonl, with what it had at the checkpoint. Collective. */
+static Status open_metrics(const Run *run)
+{
+    const Trainer *trainer = run->trainer;
+    const Checkpoint *c = &run->saver.checkpoint;
+    Status status = status_ok();
+    if (comm_is_root(&trainer->mesh->world) && trainer->config.save.dir != NULL) {
+        status =
+            metrics_open(trainer->progress, trainer->config.save.dir, c->history, c->n_history);
+    }
+    return comm_agree(&trainer->mesh->world, status);
+}
+
+static Status train(Run *run)
+{
+    Trainer *trainer = run->trainer;
+    TRY(trainer->n_resume > 0 ? resume(run) : status_ok());
+    TRY(open_metrics(run));
+    int epoch = run->first_epoch;
+    for (; !finished(run, epoch) || (epoch == run->first_epoch && run->first_batch > 0); epoch++) {
+        TRY(train_epoch(run, epoch));
+    }
+    const int most = trainer->config.max_steps;
+    if (epoch > run->first_epoch && (most == 0 || trainer->steps < most)) {
+        TRY(save_run(run, epoch, 0));
+    }
+    report_phases(run, "share of step time, the whole run");
+    write_final(run, run->seconds_before + clock_now() - run->run_start);
+    return status_ok();
 }
 
 Status trainer_run(Trainer *trainer)
 {
     Run run;
-    Status status = status_ok();
     run_init(&run, trainer);
-    for (int epoch = 0; !finished(&run, epoch) && status.code == CODE_OK; epoch++) {
-        status = train_epoch(&run, epoch);
-    }
-    if (status.code == CODE_OK) {
-        report_phases(&run, "share of step time, the whole run");
-        write_final(&run, clock_now() - run.run_start);
-    }
+    const Status status = train(&run);
+    metrics_close(trainer->progress);
     run_free(&run);
     return status;
 }

@@ -158,7 +158,7 @@ vectors 'cut-vectors.gz: truncated gzip data' cut-vectors.gz
 train 1 "${base[@]}" "${files[@]}" --out old >out
 echo mine >old/notes
 cp -r old before
-option '^--out old: exists already; name another folder, or add --overwrite' --out old
+option '^--out old: exists already; name another folder, go on with --resume auto, or begin anew with --overwrite' --out old
 input '^given/none: cannot be opened' --out old --overwrite "${files[@]}" --test given/none
 refused 2 'hidden 0: must be' "${base[@]}" "${files[@]}" --out old --overwrite --hidden 0
 diff -r before old || fail "a refused run changed an old one"

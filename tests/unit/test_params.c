@@ -165,44 +165,6 @@ static void test_rows(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
-static void digest_of(const Table *t, char *text)
-{
-    Digest digest = {0};
-    digest_init(&digest);
-    params_digest(&t->params, &digest);
-    digest_text(&digest, text);
-}
-
-static void test_digest(void **state)
-{
-    (void)state;
-    static Table t;
-    char text[DIGEST_TEXT], other[DIGEST_TEXT];
-    table_make(&t, 0, 1);
-    digest_of(&t, text);
-    assert_int_equal(strlen(text), 64);
-    for (int tensor = 0; tensor < t.params.n; tensor++) {
-        real *value = params_value(&t.params, tensor);
-        for (size_t i = 0; i < t.params.param[tensor].size; i++) {
-            ((unsigned char *)&value[i])[0] ^= 1;
-            digest_of(&t, other);
-            assert_string_not_equal(text, other);
-            ((unsigned char *)&value[i])[0] ^= 1;
-        }
-    }
-    digest_of(&t, other);
-    assert_string_equal(text, other);
-    params_touch_rows(&t.params, (const int[]){1}, 1);  // gradients have no part in it
-    params_grad(&t.params, t.a)[0] = 5;
-    digest_of(&t, other);
-    assert_string_equal(text, other);
-    t.params.param[0].name[0] = 'x';
-    digest_of(&t, other);
-    assert_string_not_equal(text, other);
-    params_free(&t.params);
-    assert_int_equal(mem_live(), 0);
-}
-
 static void test_not_finite(void **state)
 {
     (void)state;
@@ -271,8 +233,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registration),  cmocka_unit_test(test_sums_over_groups),
         cmocka_unit_test(test_slots_are_few), cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_digest),        cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_fill_uniform),  cmocka_unit_test(test_empty_table),
+        cmocka_unit_test(test_not_finite),    cmocka_unit_test(test_fill_uniform),
+        cmocka_unit_test(test_empty_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
