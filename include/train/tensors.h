@@ -54,8 +54,12 @@ typedef struct TensorHash {
  * weights alone. Local. */
 void tensors_digest(char text[DIGEST_TEXT], TensorHash *hash, int n, int64_t steps);
 
-/** The same of a run that is spread over ranks; text is the same on all. Collective on the mesh. */
-void tensors_digest_run(char text[DIGEST_TEXT], const Mesh *mesh, const Tensors *tensors,
-                        int64_t steps);
+/** Keep the hashes of weights, in their order; returns how many. Local. */
+int tensors_weights(TensorHash *hash, int n);
+
+/** Digests of a run that is spread over ranks: of all arrays, and of the weights alone (or NULL); equal on all ranks. Collective on the
+ * mesh. */
+void tensors_digest_run(char text[DIGEST_TEXT], char weights[DIGEST_TEXT], const Mesh *mesh,
+                        const Tensors *tensors, int64_t steps);
 
 #endif

@@ -84,7 +84,7 @@ static Status train_once(const Comm *comm, Outcome *outcome)
     trainer.config.peak = 1;
     Status status = trainer_run(&trainer);
     tensors_list(&tensors, &tagger.params, NULL, &tagger.experts, NULL);
-    tensors_digest_run(outcome->digest, &mesh, &tensors, -1);
+    tensors_digest_run(outcome->digest, NULL, &mesh, &tensors, -1);
     tensors_free(&tensors);
     outcome->f1 = trainer.best_f1;
     trainer_free(&trainer);

@@ -166,11 +166,7 @@ static Status put_head(H5File *file, Checkpoint *c, const Tensors *tensors)
         strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
     }
     comm_broadcast(&c->mesh->world, created, sizeof created);
-    Tensors alone;
-    tensors_list(&alone, c->params, NULL, c->experts, NULL);
-    tensors_digest_run(weights, c->mesh, &alone, -1);
-    tensors_free(&alone);
-    tensors_digest_run(digest, c->mesh, tensors, model ? -1 : c->cursor.step);
+    tensors_digest_run(digest, weights, c->mesh, tensors, model ? -1 : c->cursor.step);
     TRY(h5_put_text(file, "/", "format", format_name));
     TRY(h5_put_integer(file, "/", "version", CHECKPOINT_VERSION));
     TRY(h5_put_text(file, "/", "kind", model ? "model" : "run"));
@@ -472,7 +468,7 @@ Status checkpoint_load(Checkpoint *c, const char *path)
     if (status.code == CODE_OK) {
         c->optim->t = c->expert_optim->t = (long)c->cursor.step;
         c->optim->log_decay = c->expert_optim->log_decay = c->cursor.log_decay;
-        tensors_digest_run(loaded, c->mesh, &tensors, c->cursor.step);
+        tensors_digest_run(loaded, NULL, c->mesh, &tensors, c->cursor.step);
         if (strcmp(saved, loaded) != 0) {
             status = status_error(CODE_STORED,
                                   "%s: /: digest %.12s... is not that of its arrays, %.12s...",

@@ -148,25 +148,17 @@ static Status visit_array(void *context, const char *name)
     return status_ok();
 }
 
-/** Digest of all arrays, or of the weights alone. */
-static void digest_of(const Inspection *in, bool weights, int64_t steps, char text[DIGEST_TEXT])
-{
-    TensorHash *hash = mem_alloc((size_t)in->n, sizeof *hash);
-    int n = 0;
-    for (int i = 0; i < in->n; i++) {
-        if (!weights || strncmp(in->array[i].id.name, "params/", 7) == 0) {
-            hash[n++] = in->array[i].id;
-        }
-    }
-    tensors_digest(text, hash, n, steps);
-    mem_free(hash);
-}
-
+/** Are the arrays those that were saved? */
 static Status check_digests(const Inspection *in)
 {
     char all[DIGEST_TEXT], weights[DIGEST_TEXT];
-    digest_of(in, false, strcmp(in->kind, "run") == 0 ? in->step : -1, all);
-    digest_of(in, true, -1, weights);
+    TensorHash *hash = mem_alloc((size_t)in->n, sizeof *hash);
+    for (int i = 0; i < in->n; i++) {
+        hash[i] = in->array[i].id;
+    }
+    tensors_digest(all, hash, in->n, strcmp(in->kind, "run") == 0 ? in->step : -1);
+    tensors_digest(weights, hash, tensors_weights(hash, in->n), -1);
+    mem_free(hash);
     if (strcmp(all, in->digest) != 0 || strcmp(weights, in->weights_digest) != 0) {
         return status_error(CODE_STORED,
                             "%s: /: digest %.12s... is not that of its arrays, %.12s...", in->path,

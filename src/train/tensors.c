@@ -132,8 +132,19 @@ static void hash_own(const Mesh *mesh, const Tensors *tensors, unsigned char *al
     }
 }
 
-void tensors_digest_run(char text[DIGEST_TEXT], const Mesh *mesh, const Tensors *tensors,
-                        int64_t steps)
+int tensors_weights(TensorHash *hash, int n)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (strncmp(hash[i].name, "params/", strlen("params/")) == 0) {
+            hash[kept++] = hash[i];
+        }
+    }
+    return kept;
+}
+
+void tensors_digest_run(char text[DIGEST_TEXT], char weights[DIGEST_TEXT], const Mesh *mesh,
+                        const Tensors *tensors, int64_t steps)
 {
     size_t n_hashes = 0, place = 0;
     for (int i = 0; i < tensors->n; i++) {
@@ -159,6 +170,9 @@ void tensors_digest_run(char text[DIGEST_TEXT], const Mesh *mesh, const Tensors 
         place += n * DIGEST_BYTES;
     }
     tensors_digest(text, hash, tensors->n, steps);
+    if (weights != NULL) {
+        tensors_digest(weights, hash, tensors_weights(hash, tensors->n), -1);
+    }
     mem_free(all);
     mem_free(hash);
 }

@@ -530,7 +530,7 @@ static void write_final(Run *run, double seconds)
     char digest_hex[DIGEST_TEXT];
     Tensors tensors;
     tensors_list(&tensors, params, &run->optim, trainer->task.experts, &run->expert_optim);
-    tensors_digest_run(digest_hex, trainer->mesh, &tensors, trainer->steps);
+    tensors_digest_run(digest_hex, NULL, trainer->mesh, &tensors, trainer->steps);
     tensors_free(&tensors);
     metrics_begin(p, "final");
     metrics_integer(p, "step", trainer->steps);
