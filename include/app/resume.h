@@ -15,8 +15,9 @@ typedef struct Resume {
     CardLines config, inputs;          // of the first that can be opened
 } Resume;
 
-/** Find the checkpoints that --resume means. Errors (CODE_STORED): there are some, and none can be opened. */
-Status resume_find(Resume *resume, const TrainSettings *settings) MUST_USE;
+/** Find the checkpoints that --resume means. Errors (CODE_STORED): there are some, and none can be opened; all but the last
+ * are named on out, which may be NULL. */
+Status resume_find(Resume *resume, const TrainSettings *settings, FILE *out) MUST_USE;
 
 /** Give the options the values that the run had. Errors (CODE_OPTION): one that was given would change the run. */
 Status resume_options(const Resume *resume, Options *options) MUST_USE;

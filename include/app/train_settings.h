@@ -26,7 +26,7 @@ typedef struct TrainSettings {
     uint64_t seed;
     /* run */
     const char *out, *config, *resume, *init;
-    int log_every, progress, sum, keep, on_save_failure;
+    int log_every, progress, sum, keep, on_save_failure, route_every, trace_tokens;
     double timeout, checkpoint_every, stop_after;
     bool overwrite, profile, dry_run, selftest, version, help;
 } TrainSettings;

@@ -23,7 +23,8 @@ typedef enum RngPurpose {
     RNG_JITTER,          // factor on the gate's input
     RNG_SECOND_EXPERT,   // the second expert's coin
     RNG_SYNTH,           // the made-up corpus
-    RNG_TEST             // tests and benchmarks
+    RNG_TEST,            // tests and benchmarks
+    RNG_REPORT           // routing that is shuffled for comparison; step = round
 } RngPurpose;
 
 typedef struct Rng {

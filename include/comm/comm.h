@@ -32,6 +32,10 @@ typedef struct Mesh {
 /** Start MPI; from now on a failed CHECK stops all ranks. Collective on all processes. */
 void comm_init(Comm *comm, int *argc, char ***argv);
 
+/** This rank alone, as a communicator of one. Local; freed with comm_self_free(). */
+void comm_self(Comm *self);
+void comm_self_free(Comm *self);
+
 /** Stop MPI. Collective on comm. */
 void comm_free(Comm *comm);
 

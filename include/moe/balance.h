@@ -23,14 +23,26 @@ enum {
     STAT_KEPT,
     STAT_DROPPED,
     STAT_SKIPPED,
-    STAT_LOAD,  // then E values: rows kept by each expert
+    STAT_LOAD,  // then blocks of E values: see StatBlock
     STAT_MAX_EXPERTS = 1024
 };
+
+/** Figures of each expert: block b begins at STAT_LOAD + b E. */
+typedef enum StatBlock {
+    STAT_OF_KEPT,     // rows
+    STAT_OF_DROPPED,  // choices
+    STAT_OF_SKIPPED,
+    STAT_OF_IMPORTANCE,  // sum over tokens of p_e
+    STAT_OF_WEIGHT,      // sum of the gate weights of the choices that fell on it
+    STAT_OF_CHOICE  // then K blocks: first, second, ... choices that fell on it, before any drop
+} StatBlock;
+
+#define STAT_WIDTH(n_experts, top_k) (STAT_LOAD + (STAT_OF_CHOICE + (top_k)) * (n_experts))
 
 /** dprob [E] = gradient of scale * balance with respect to each token's prob: E f_e / N_g scale; first choices of group g. */
 void balance_backward(real *dprob, const Gate *gate, const Plan *plan, int group, double scale);
 
-/** stats [STAT_LOAD + E] += the figures of group g. */
+/** stats [STAT_WIDTH(E, K)] += the figures of group g. */
 void balance_stats(double *stats, const Gate *gate, const Plan *plan, int group);
 
 #endif

@@ -40,6 +40,7 @@ typedef struct H5File {
     const Comm *comm;  // NULL: open for reading
     char path[H5_PATH];
     int64_t size;  // bytes of a file that is read; bytes reserved for one that is written
+    bool log;      // read: may be compressed, and still grow
 } H5File;
 
 /* ---- writing: every function is collective on the comm of h5_create() and returns the same on all its ranks ---- */
@@ -80,6 +81,9 @@ Status h5_write_text(H5File *file, const char *name, const char *text, size_t n)
 /** Errors of all that follow (CODE_STORED) name the file and the dataset. */
 Status h5_open(H5File *file, const char *path) MUST_USE;
 void h5_close(H5File *file);
+
+/** The same of a log (store/h5log.h), which may be written at this moment, or was when its writer was killed. */
+Status h5_open_log(H5File *file, const char *path) MUST_USE;
 
 /** Is there a dataset or group of that name? */
 bool h5_has(const H5File *file, const char *name);

@@ -53,12 +53,13 @@ void card_lines_free(CardLines *lines);
 typedef struct Cursor {
     int64_t step, epoch, batch;  // done: steps, epochs, batches of the epoch that goes on
     int64_t best_epoch, epochs_without_gain;
-    double best_f1;                     // negative: none yet
-    double epoch_seconds, epoch_flops;  // of the epoch that goes on
-    double recent_seconds;              // since the last log line
-    double seconds;                     // of the whole run, evaluations included
-    double log_decay;                   // of the averages (train/optim.h)
-    int64_t finished;                   // 1: all epochs are done
+    double best_f1;                                 // negative: none yet
+    double epoch_seconds, epoch_flops;              // of the epoch that goes on
+    double recent_seconds;                          // since the last log line
+    double seconds;                                 // of the whole run, evaluations included
+    double log_decay;                               // of the averages (train/optim.h)
+    int64_t route_steps, route_evals, route_trace;  // rows of the routing log
+    int64_t finished;                               // 1: all epochs are done
 } Cursor;
 
 /** A run, or a model, by reference. */
@@ -69,8 +70,9 @@ typedef struct Checkpoint {
     Optim *optim, *expert_optim;  // NULL: a model
     Cursor cursor;
     int groups, n_stats, first_group, last_group;
-    double *epoch_stats, *recent_stats;  // [groups, n_stats], rows of this rank's groups
-    int *best_dev, *best_test;           // [n_dev], [n_test] labels at the best epoch; NULL: none
+    double *epoch_stats, *recent_stats,
+        *route_stats;           // [groups, n_stats], rows of this rank's groups
+    int *best_dev, *best_test;  // [n_dev], [n_test] labels at the best epoch; NULL: none
     int64_t n_dev, n_test;
     char *history;  // of rank 0 when saving; of every rank, owned by the caller, when loading
     size_t n_history;

@@ -12,9 +12,16 @@ enum {
     EVALUATE_TOKENS = 16384
 };  // most sentences, and most tokens beyond one sentence
 
-/** Labels for every token of a corpus, on all ranks. label [n_tokens]. Collective on comm. */
-void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corpus *corpus,
-                      BatchMaker *maker, Arena *arena);
+/** How a corpus was routed. */
+typedef struct Routes {
+    int *expert;     // [n_tokens, K] choices, best first
+    double *weight;  // [n_tokens, K]
+} Routes;
+
+/** Labels for every token of a corpus, on all ranks, and how they were routed (routes may be NULL). label [n_tokens]. Collective on
+ * comm. */
+void evaluate_predict(int *label, const Routes *routes, const Task *task, const Comm *comm,
+                      const Corpus *corpus, BatchMaker *maker, Arena *arena);
 
 /** Entities of predicted labels against the gold tags of the file, both in IOB2. Local. */
 void evaluate_score(Chunks *chunks, const Corpus *corpus, const Lexicon *lexicon, const int *label);

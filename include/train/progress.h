@@ -21,6 +21,7 @@ typedef enum ProgressStyle {
 typedef struct Progress {
     FILE *out;      // NULL: silent
     FILE *metrics;  // metrics.jsonl, or NULL
+    char path[4096];
     bool bar;
     bool bar_shown;    // the last line is a bar that the next line must wipe
     bool first_field;  // of the JSON object that is being written

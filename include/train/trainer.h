@@ -11,6 +11,7 @@
 #include "model/task.h"
 #include "train/optim.h"
 #include "train/progress.h"
+#include "train/route_log.h"
 #include "train/saver.h"
 #include "train/schedule.h"
 
@@ -26,10 +27,11 @@ typedef struct TrainConfig {
     int patience;    // epochs without a better development F1 before stopping, 0: never
     int log_every;   // steps between log lines
     uint64_t seed;
-    SaverConfig save;  // with the run folder, or NULL for none
-    bool profile;      // show after every epoch where the time goes
-    bool plain_sums;   // gradients are added by MPI_Allreduce, in its order
-    double peak;       // operations per second of this machine's products, for percent_of_peak
+    SaverConfig save;       // with the run folder, or NULL for none
+    RouteLogConfig routes;  // with the same
+    bool profile;           // show after every epoch where the time goes
+    bool plain_sums;        // gradients are added by MPI_Allreduce, in its order
+    double peak;            // operations per second of this machine's products, for percent_of_peak
 } TrainConfig;
 
 /** What a run needs and what it leaves; corpora and lexicon are the caller's. */

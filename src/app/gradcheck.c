@@ -502,7 +502,7 @@ static double gate_pass(Problem *p, bool backward)
     }
     for (int g = 0; g < p->groups.n_groups; g++) {
         const double tokens = start[g + 1] - start[g];
-        double stats[STAT_LOAD + MOE_E] = {0};
+        double stats[STAT_WIDTH(MOE_E, MOE_E)] = {0};
         balance_stats(stats, &gate, &plan, g);
         loss += z * stats[STAT_Z] + (tokens > 0 ? balance * stats[STAT_BALANCE] / tokens : 0);
         if (backward) {
@@ -597,7 +597,7 @@ static double moe_pass(Problem *p, bool backward)
     note_hidden(p, moe);
     double loss = weigh(p->coef, y, x->n);
     for (int g = 0; g < p->groups.n_groups; g++) {
-        double stats[STAT_LOAD + MOE_E] = {0};
+        double stats[STAT_WIDTH(MOE_E, MOE_E)] = {0};
         balance_stats(stats, &moe->gate, &moe->plan, g);
         loss += auxiliary(stats, MOE_BATCH);
     }

@@ -23,10 +23,10 @@ static Status read_run(Resume *resume, const char *path)
     return checkpoint_read_card(path, &resume->config, &resume->inputs);
 }
 
-Status resume_find(Resume *resume, const TrainSettings *settings)
+Status resume_find(Resume *resume, const TrainSettings *settings, FILE *out)
 {
     const char *wish = settings->resume;
-    Status status = status_ok(), first = status_ok();
+    Status status[RESUME_FILES] = {{CODE_OK, ""}};
     if (strcmp(wish, "auto") == 0 && settings->out != NULL) {
         resume->n = saver_candidates(settings->out, resume->file, RESUME_FILES);
     } else if (strcmp(wish, "auto") != 0 && strcmp(wish, "never") != 0) {
@@ -34,13 +34,15 @@ Status resume_find(Resume *resume, const TrainSettings *settings)
         resume->n = 1;
     }
     for (int i = 0; i < resume->n; i++) {
-        status = read_run(resume, resume->file[i]);
-        if (status.code == CODE_OK) {
-            return status;
+        status[i] = read_run(resume, resume->file[i]);
+        if (status[i].code == CODE_OK) {
+            return status[i];  // those before it are named when they are loaded
         }
-        first = i == 0 ? status : first;
     }
-    return first;
+    for (int i = 0; i + 1 < resume->n && out != NULL; i++) {
+        fprintf(out, "%s\n", status[i].text);
+    }
+    return resume->n > 0 ? status[resume->n - 1] : status_ok();
 }
 
 /** An option that was given, and that the run did not have. */

@@ -80,7 +80,7 @@ static Status train_once(const Comm *comm, Outcome *outcome)
                        .train = &train,
                        .dev = &dev,
                        .progress = &progress};
-    trainer.config.save.dir = NULL;
+    trainer.config.save.dir = trainer.config.routes.dir = NULL;
     trainer.config.peak = 1;
     Status status = trainer_run(&trainer);
     tensors_list(&tensors, &tagger.params, NULL, &tagger.experts, NULL);

@@ -2,6 +2,7 @@
 // moe_train: options -> corpora -> lexicon -> tagger -> trainer -> tables.
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +143,34 @@ static void print_map(const Session *session)
     }
 }
 
-static void print_model(const Session *session)
+/** What the routing log may grow to. */
+static void print_log(Session *session)
+{
+    const TrainSettings *s = &session->settings;
+    RouteLog log;
+    const Task task = tagger_task(&session->tagger);
+    TrainConfig config = train_settings_trainer(s);
+    config.routes.dir = "";  // --dry-run needs no --out
+    const double batches = ceil((double)session->train.conll.n_sentences / s->batch);
+    const double steps =
+        s->max_steps > 0 && s->max_steps < batches * s->epochs ? s->max_steps : batches * s->epochs;
+    route_log_init(&log, config.routes, &session->mesh, &task, &session->lexicon, &session->train,
+                   &session->dev, 0);
+    if (route_log_on(&log)) {
+        printf("routes.h5: at most %.1f MiB for %.0f steps",
+               route_log_bytes(&log, steps, steps / batches + 1) / 1048576, steps);
+        if (s->trace_tokens > 0) {
+            printf(", and %.1f MiB of traced tokens",
+                   route_log_trace_bytes(&log, steps * s->batch * session->train.conll.n_tokens /
+                                                   session->train.conll.n_sentences) /
+                       1048576);
+        }
+        printf("\n");
+    }
+    route_log_free(&log);
+}
+
+static void print_model(Session *session)
 {
     const Params *params = &session->tagger.params;
     const TrainSettings *s = &session->settings;
@@ -172,6 +200,7 @@ static void print_model(const Session *session)
         }
     }
     print_map(session);
+    print_log(session);
     printf("memory per rank: %.0f MiB (weights, moments, gradients), and the corpora and a batch\n",
            memory_per_rank(session) / 1048576);
 }
@@ -243,10 +272,13 @@ static bool is_run_folder(const char *path)
 /** Does a run that goes on lie in this folder? */
 static bool resumes_here(const Session *session)
 {
-    const char *out = session->settings.out;
-    const size_t n = strlen(out);
-    return session->resume.n > 0 && strncmp(session->resume.file[0], out, n) == 0 &&
-           session->resume.file[0][n] == '/';
+    char folder[H5_PATH];
+    struct stat here, there;
+    snprintf(folder, sizeof folder, "%s", session->resume.file[0]);
+    char *slash = strrchr(folder, '/');
+    snprintf(slash == NULL ? folder : slash + 1, 2, ".");
+    return session->resume.n > 0 && stat(session->settings.out, &here) == 0 &&
+           stat(folder, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
 /** May the run be written to --out? By one rank. */
@@ -285,8 +317,8 @@ static Status out_error(const char *path)
 /** Nothing of an older run may be taken for this one's; by one rank. */
 static void clear_out(const char *out)
 {
-    const char *name[] = {"dev.predicted.conll", "test.predicted.conll", "best.h5",
-                          "metrics.jsonl"};
+    const char *name[] = {"dev.predicted.conll", "test.predicted.conll", "best.h5", "metrics.jsonl",
+                          "routes.h5"};
     char path[H5_PATH], file[RESUME_FILES][H5_PATH];
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
         snprintf(path, sizeof path, "%s/%s", out, name[i]);
@@ -309,7 +341,7 @@ static Status open_out(Session *session)
     if (mkdir(out, 0777) != 0 && errno != EEXIST) {
         return out_error(out);
     }
-    if (session->resume.n == 0) {
+    if (!resumes_here(session)) {
         clear_out(out);
     }
     snprintf(path, sizeof path, "%s/config.ini", out);
@@ -455,7 +487,7 @@ static Status run(Session *session, int argc, char **argv)
         return status_error(CODE_OPTION, "%s: not an option; see moe_train --help",
                             session->options.argument[0]);
     }
-    TRY(comm_agree(&session->mesh.world, resume_find(&session->resume, s)));
+    TRY(comm_agree(&session->mesh.world, resume_find(&session->resume, s, root ? stderr : NULL)));
     TRY(comm_agree(&session->mesh.world, resume_options(&session->resume, &session->options)));
     TRY(train_settings_complete(s, session->mesh.world.size));
     watch_set_timeout(s->timeout);

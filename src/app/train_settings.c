@@ -179,6 +179,11 @@ void train_settings_table(Options *options, Option *option, TrainSettings *s)
          .help = "Read options from an .ini file, such as config.ini of an earlier run; the "
                  "command line wins."},
         INT("log-every", log_every, "100", 1, INT_MAX, "Steps between log lines."),
+        INT("route-every", route_every, "10", 0, INT_MAX,
+            "Steps between rows of the routing log routes.h5; 0: no log."),
+        INT("trace-tokens", trace_tokens, "0", 0, INT_MAX,
+            "Log every token of every so many-th step (choices, weights, slots, what was dropped); "
+            "0: none."),
         CHOICE("progress", progress, "auto", "auto|bar|plain|none",
                "What is shown: a bar on a terminal and lines otherwise, or one of them."),
         REAL("timeout", timeout, "300", 0.1, 1e6,
@@ -312,6 +317,8 @@ TrainConfig train_settings_trainer(const TrainSettings *s)
         .profile = s->profile,
         .plain_sums = s->sum == 1,
         .seed = s->seed,
+        .routes = {s->out, "moe_train " MOE_VERSION, s->route_every, s->trace_tokens,
+                   s->capacity_factor},
         .save = {s->out, s->checkpoint_every, s->stop_after, s->keep, s->on_save_failure == 1},
     };
 }

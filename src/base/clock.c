@@ -11,6 +11,16 @@ double clock_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+void clock_date(char text[CLOCK_TEXT])
+{
+    const time_t now = time(NULL);
+    struct tm utc;
+    text[0] = '\0';
+    if (gmtime_r(&now, &utc) != NULL) {
+        strftime(text, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+}
+
 double clock_peak_memory(void)
 {
     struct rusage usage;

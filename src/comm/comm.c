@@ -75,6 +75,19 @@ void comm_init(Comm *comm, int *argc, char ***argv)
     signals_init(comm);
 }
 
+void comm_self(Comm *self)
+{
+    MPI_Comm ours;
+    CHECK_MPI(MPI_Comm_dup(MPI_COMM_SELF, &ours));
+    *self = (Comm){.stride = 1};
+    adopt(self, ours);
+}
+
+void comm_self_free(Comm *self)
+{
+    disown(self);
+}
+
 void comm_free(Comm *comm)
 {
     signals_free();

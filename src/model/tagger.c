@@ -490,15 +490,27 @@ static void task_predict(void *model, const Batch *batch, int *label, Arena *are
     tagger_predict(model, batch, label, arena);
 }
 
+static void task_routing(void *model, const Gate **gate, const Plan **plan)
+{
+    const Tagger *tagger = model;
+    const bool routed = tagger->config.ffn == FFN_MOE;
+    *gate = routed ? &tagger->moe.gate : NULL;
+    *plan = routed ? &tagger->moe.plan : NULL;
+}
+
 Task tagger_task(Tagger *tagger)
 {
-    const int n_experts = tagger->config.ffn == FFN_MOE ? tagger->config.n_experts : 0;
+    const bool routed = tagger->config.ffn == FFN_MOE;
+    const int n_experts = routed ? tagger->config.n_experts : 0,
+              top_k = routed ? tagger->config.top_k : 0;
     return (Task){.model = tagger,
                   .params = &tagger->params,
                   .experts = &tagger->experts,
                   .n_experts = n_experts,
-                  .n_stats = TASK_MOE + STAT_LOAD + n_experts,
+                  .top_k = top_k,
+                  .n_stats = TASK_MOE + STAT_WIDTH(n_experts, top_k),
                   .forward = task_forward,
                   .backward = task_backward,
-                  .predict = task_predict};
+                  .predict = task_predict,
+                  .routing = task_routing};
 }

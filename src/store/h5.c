@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/h5.h"
+#include "store/h5_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,9 @@ enum {
     FIRST_BYTES = 1 << 18,
     CALL_OVERHEAD = 1 << 14,
     CHUNK_OVERHEAD = 64,
-    REASON_TEXT = 160
+    REASON_TEXT = 160,
+    MOST_DEFLATED = 1100,  // bytes that one of deflate's makes at most, and some more
+    LOG_CHUNK = 1 << 28    // bytes
 };
 
 /* ---- errors ---- */
@@ -42,21 +43,21 @@ static void last_reason(char reason[REASON_TEXT])
     }
 }
 
-static void quiet(void)
+void h5_quiet(void)
 {
     H5open();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
 /** What a writer says when this rank's call failed (result < 0) or all others' did; the same on all ranks. */
-static Status agree(const H5File *file, herr_t result, const char *what)
+Status h5_agree(const H5File *file, herr_t result, const char *what)
 {
     Status status = status_ok();
     if (result < 0) {
         char reason[REASON_TEXT];
         last_reason(reason);
         status =
-            status_error(CODE_FAILED, "%s: %s cannot be written: %s", file->path, what, reason);
+            status_error(CODE_FAILED, "%s: cannot be written (%s): %s", file->path, what, reason);
     }
     return comm_agree(file->comm, status);
 }
@@ -91,17 +92,21 @@ void h5_shape_text(H5Shape shape, char *text, size_t size)
     }
 }
 
-static const size_t kind_size[H5_KINDS] = {4, 8, 4, 1};
+size_t h5_kind_size(H5Kind kind)
+{
+    static const size_t size[H5_KINDS] = {4, 8, 4, 1};
+    return size[kind];
+}
 
 /** Type in memory and in the file (little-endian). */
-static hid_t memory_type(H5Kind kind)
+hid_t h5_memory_type(H5Kind kind)
 {
     const hid_t type[H5_KINDS] = {H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, H5T_NATIVE_INT32,
                                   H5T_NATIVE_UINT8};
     return type[kind];
 }
 
-static hid_t file_type(H5Kind kind)
+hid_t h5_file_type(H5Kind kind)
 {
     const hid_t type[H5_KINDS] = {H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_STD_I32LE, H5T_STD_U8LE};
     return type[kind];
@@ -110,7 +115,7 @@ static hid_t file_type(H5Kind kind)
 /** As many whole rows as fit a chunk; of a row that does not fit, as much of its first axis as does, and so on. */
 static void choose_chunk(hsize_t chunk[H5_MAX_DIMS], H5Kind kind, H5Shape shape, int64_t most_rows)
 {
-    size_t bytes = kind_size[kind];
+    size_t bytes = h5_kind_size(kind);
     for (int i = shape.n_dims - 1; i >= 0; i--) {
         const size_t fits = bytes < CHUNK_BYTES ? CHUNK_BYTES / bytes : 1;
         const size_t most = i == 0 && most_rows > 0 ? (size_t)most_rows : SIZE_MAX;
@@ -143,9 +148,9 @@ static Status allocate(const H5File *file, int64_t from, int64_t to)
     if (fd >= 0 && close(fd) != 0 && error == 0) {
         error = errno;
     }
-    return error == 0
-               ? status_ok()
-               : status_error(CODE_FAILED, "%s cannot be written: %s", file->path, strerror(error));
+    return error == 0 ? status_ok()
+                      : status_error(CODE_FAILED, "%s: cannot be written: %s", file->path,
+                                     strerror(error));
 }
 
 /** Disk space for a call that stores so many bytes: more than HDF5 needs with all that describes them; it cuts the rest off. */
@@ -160,7 +165,7 @@ static Status reserve(H5File *file, int64_t bytes)
 Status h5_create(H5File *file, const Comm *comm, const char *path)
 {
     char part[H5_PATH + 8];
-    quiet();
+    h5_quiet();
     memset(file, 0, sizeof *file);
     file->comm = comm;
     snprintf(file->path, sizeof file->path, "%s", path);
@@ -172,15 +177,13 @@ Status h5_create(H5File *file, const Comm *comm, const char *path)
     }
     file->size = 0;  // HDF5 begins with an empty file
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (comm->size > 1) {  // alone, HDF5's own driver writes each chunk once, and not twice
-        H5Pset_fapl_mpio(access, comm_mpi(comm), MPI_INFO_NULL);
-        H5Pset_coll_metadata_write(access, true);
-    }
+    H5Pset_fapl_mpio(access, comm_mpi(comm), MPI_INFO_NULL);
+    H5Pset_coll_metadata_write(access, true);
     H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     file->id = H5Fcreate(part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    status = h5_agree(file, file->id < 0 ? -1 : 0, "the file");
     H5Pclose(access);
-    status = agree(file, file->id < 0 ? -1 : 0, "the file");
     if (status.code == CODE_OK) {
         status = reserve(file, FIRST_BYTES);
     }
@@ -215,17 +218,17 @@ static Status replace(const H5File *file)
     char part[H5_PATH + 8];
     part_path(file, part);
     if (!flush_path(part) || rename(part, file->path) != 0 || !h5_flush_folder(file->path)) {
-        return status_error(CODE_FAILED, "%s cannot be written: %s", file->path, strerror(errno));
+        return status_error(CODE_FAILED, "%s: cannot be written: %s", file->path, strerror(errno));
     }
     return status_ok();
 }
 
 Status h5_commit(H5File *file)
 {
-    Status status = agree(file, H5Fflush(file->id, H5F_SCOPE_GLOBAL), "the end of the file");
+    Status status = h5_agree(file, H5Fflush(file->id, H5F_SCOPE_GLOBAL), "the end of the file");
     const herr_t closed = H5Fclose(file->id);
     file->id = -1;
-    Status last = agree(file, closed, "the end of the file");
+    Status last = h5_agree(file, closed, "the end of the file");
     status = status.code != CODE_OK ? status : last;
     if (status.code == CODE_OK) {
         status = comm_agree(file->comm, comm_is_root(file->comm) ? replace(file) : status_ok());
@@ -251,7 +254,7 @@ Status h5_group(H5File *file, const char *name)
 {
     TRY(reserve(file, 0));
     const hid_t group = H5Gcreate2(file->id, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    const Status status = agree(file, group < 0 ? -1 : 0, name);
+    const Status status = h5_agree(file, group < 0 ? -1 : 0, name);
     if (group >= 0) {
         H5Gclose(group);
     }
@@ -275,7 +278,7 @@ static Status put(H5File *file, const char *where, const char *name, hid_t type,
     const hid_t object = H5Oopen(file->id, where, H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
     const hid_t attribute = H5Acreate2(object, name, type_in_file, space, H5P_DEFAULT, H5P_DEFAULT);
     const herr_t written = attribute < 0 ? -1 : H5Awrite(attribute, type, value);
-    const Status status = agree(file, written, name);
+    const Status status = h5_agree(file, written, name);
     if (attribute >= 0) {
         H5Aclose(attribute);
     }
@@ -353,13 +356,11 @@ static Status write_rows(H5File *file, const char *name, hid_t type, hid_t type_
     H5Pset_chunk(create, shape.n_dims, chunk);
     H5Pset_fletcher32(create);
     H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
-    if (file->comm->size > 1) {
-        H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
-    }
+    H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
     watch_enter("writing a checkpoint");
     const hid_t dataset =
         H5Dcreate2(file->id, name, type_in_file, space, H5P_DEFAULT, create, H5P_DEFAULT);
-    Status status = agree(file, dataset < 0 ? -1 : 0, name);
+    Status status = h5_agree(file, dataset < 0 ? -1 : 0, name);
     if (status.code == CODE_OK) {
         const hid_t memory = select_rows(space, shape, first, count);
         herr_t written = 0;
@@ -367,7 +368,7 @@ static Status write_rows(H5File *file, const char *name, hid_t type, hid_t type_
             written =
                 H5Dwrite(dataset, type, memory, space, transfer, data != NULL ? data : &nothing);
         }
-        status = agree(file, written, name);
+        status = h5_agree(file, written, name);
         H5Sclose(memory);
     }
     if (dataset >= 0) {
@@ -384,8 +385,8 @@ Status h5_write(H5File *file, const char *name, H5Kind kind, H5Shape shape, int6
 {
     hsize_t chunk[H5_MAX_DIMS];
     choose_chunk(chunk, kind, shape, chunk_rows);
-    return write_rows(file, name, memory_type(kind), file_type(kind), shape, chunk, first, count,
-                      data);
+    return write_rows(file, name, h5_memory_type(kind), h5_file_type(kind), shape, chunk, first,
+                      count, data);
 }
 
 Status h5_write_text(H5File *file, const char *name, const char *text, size_t n)
@@ -404,10 +405,10 @@ Status h5_write_text(H5File *file, const char *name, const char *text, size_t n)
 
 /* ---- reading ---- */
 
-Status h5_open(H5File *file, const char *path)
+static Status open_file(H5File *file, const char *path, bool log)
 {
     struct stat info;
-    quiet();
+    h5_quiet();
     memset(file, 0, sizeof *file);
     snprintf(file->path, sizeof file->path, "%s", path);
     if (stat(path, &info) != 0) {
@@ -417,17 +418,31 @@ Status h5_open(H5File *file, const char *path)
         return status_error(CODE_STORED, "%s: is no file", path);
     }
     file->size = (int64_t)info.st_size;
+    file->log = log;
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
+    if (file->id < 0 && log) {  // a writer is at work, or was killed at work
+        file->id = H5Fopen(path, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access);
+    }
+    char reason[REASON_TEXT];
+    last_reason(reason);  // before another call forgets it
     H5Pclose(access);
     if (file->id < 0) {
-        char reason[REASON_TEXT];
-        last_reason(reason);
         file->id = 0;
         return status_error(CODE_STORED, "%s: is no whole HDF5 file: %s", path, reason);
     }
     return status_ok();
+}
+
+Status h5_open(H5File *file, const char *path)
+{
+    return open_file(file, path, false);
+}
+
+Status h5_open_log(H5File *file, const char *path)
+{
+    return open_file(file, path, true);
 }
 
 void h5_close(H5File *file)
@@ -551,16 +566,29 @@ Status h5_get_number(const H5File *file, const char *where, const char *name, do
     return get(file, where, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, value, "number");
 }
 
-/** Storage of a dataset: in the file, chunked, no filter but the checksum. */
+/** Are the filters of a dataset those that we write: the checksum, and in a log shuffle and deflate before it? */
+static bool known_filters(const H5File *file, hid_t create)
+{
+    bool checksum = false, known = true;
+    for (int i = 0; i < H5Pget_nfilters(create); i++) {
+        unsigned flags, parameters;
+        size_t n_parameters = 0;
+        const H5Z_filter_t filter =
+            H5Pget_filter2(create, (unsigned)i, &flags, &n_parameters, &parameters, 0, NULL, NULL);
+        checksum = checksum || filter == H5Z_FILTER_FLETCHER32;
+        known = known &&
+                (filter == H5Z_FILTER_FLETCHER32 ||
+                 (file->log && (filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_DEFLATE)));
+    }
+    return checksum && known;
+}
+
+/** Storage of a dataset: in the file, chunked, no filter but those. */
 static Status check_storage(const H5File *file, const char *name, hid_t dataset)
 {
     const hid_t create = H5Dget_create_plist(dataset);
-    unsigned flags, parameters;
-    size_t n_parameters = 0;
     const bool chunked = H5Pget_layout(create) == H5D_CHUNKED && H5Pget_external_count(create) == 0;
-    const bool checked = chunked && H5Pget_nfilters(create) == 1 &&
-                         H5Pget_filter2(create, 0, &flags, &n_parameters, &parameters, 0, NULL,
-                                        NULL) == H5Z_FILTER_FLETCHER32;
+    const bool checked = chunked && known_filters(file, create);
     H5Pclose(create);
     if (!chunked) {
         return status_error(CODE_STORED, "%s: %s: is not stored in chunks of this file", file->path,
@@ -569,6 +597,22 @@ static Status check_storage(const H5File *file, const char *name, hid_t dataset)
     return checked ? status_ok()
                    : status_error(CODE_STORED, "%s: %s: has no checksum, or is compressed",
                                   file->path, name);
+}
+
+/** Has every chunk of a log's dataset been written? */
+static Status check_chunks(const H5File *file, const char *name, hid_t dataset,
+                           const H5Shape *shape, const H5Shape *chunk)
+{
+    hsize_t stored = 0, needed = 1;
+    const hid_t space = H5Dget_space(dataset);
+    for (int i = 0; i < shape->n_dims; i++) {
+        needed *= (hsize_t)((shape->dim[i] + chunk->dim[i] - 1) / chunk->dim[i]);
+    }
+    const herr_t known = H5Dget_num_chunks(dataset, space, &stored);
+    H5Sclose(space);
+    return known >= 0 && stored >= needed
+               ? status_ok()
+               : status_error(CODE_STORED, "%s: %s: is not stored in full", file->path, name);
 }
 
 /** Extents of a dataset: not more than the file can hold, and all of them stored. */
@@ -593,14 +637,24 @@ static Status check_extents(const H5File *file, const char *name, hid_t dataset,
     H5Pclose(create);
     *shape = (H5Shape){.n_dims = n};
     bool fits = true;
+    H5Shape of_chunk = {.n_dims = n};
     for (int i = 0; i < n; i++) {
-        fits = fits && extent[i] <= INT32_MAX && (chunk[i] <= extent[i] || chunk[i] == 1);
+        fits = fits && extent[i] <= INT32_MAX && chunk[i] <= INT32_MAX &&
+               (chunk[i] <= extent[i] || chunk[i] == 1 || file->log);
         shape->dim[i] = (int64_t)extent[i];
+        of_chunk.dim[i] = (int64_t)chunk[i];
     }
-    const int64_t elements = h5_elements(*shape);
-    if (!fits || elements < 0 || elements > file->size / (int64_t)element) {
+    const int64_t elements = h5_elements(*shape), in_chunk = h5_elements(of_chunk);
+    const int64_t most = file->size * (file->log ? MOST_DEFLATED : 1) / (int64_t)element;
+    if (file->log && (in_chunk < 0 || in_chunk > LOG_CHUNK / (int64_t)element)) {
+        fits = false;
+    }
+    if (!fits || elements < 0 || elements > most) {
         return status_error(CODE_STORED, "%s: %s: has absurd extents, larger than the file",
                             file->path, name);
+    }
+    if (file->log) {
+        return check_chunks(file, name, dataset, shape, &of_chunk);
     }
     if (H5Dget_storage_size(dataset) < (hsize_t)elements * element) {
         return status_error(CODE_STORED, "%s: %s: is not stored in full", file->path, name);
@@ -634,7 +688,7 @@ static Status kind_of(const H5File *file, const char *name, hid_t dataset, H5Kin
     const hid_t type = H5Dget_type(dataset);
     int found = H5_KINDS;
     for (int i = 0; i < H5_KINDS; i++) {
-        found = H5Tequal(type, file_type((H5Kind)i)) > 0 ? i : found;
+        found = H5Tequal(type, h5_file_type((H5Kind)i)) > 0 ? i : found;
     }
     H5Tclose(type);
     *kind = (H5Kind)found;
@@ -687,7 +741,7 @@ Status h5_read(const H5File *file, const char *name, H5Kind kind, H5Shape shape,
     }
     if (status.code == CODE_OK && count > 0 && h5_elements(shape) > 0) {
         const hid_t space = H5Dget_space(dataset), memory = select_rows(space, shape, first, count);
-        if (H5Dread(dataset, memory_type(kind), memory, space, H5P_DEFAULT, data) < 0) {
+        if (H5Dread(dataset, h5_memory_type(kind), memory, space, H5P_DEFAULT, data) < 0) {
             status = damaged(file, name, "cannot be read");
         }
         H5Sclose(memory);

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/tree.h"
 #include "comm/signals.h"
 #include "comm/watch.h"
@@ -51,7 +51,7 @@ typedef struct CursorField {
     double *number;
 } CursorField;
 
-enum { CURSOR_FIELDS = 12 };
+enum { CURSOR_FIELDS = 15 };
 
 static void cursor_fields(CursorField field[CURSOR_FIELDS], Cursor *c)
 {
@@ -61,6 +61,9 @@ static void cursor_fields(CursorField field[CURSOR_FIELDS], Cursor *c)
                                             {"best_epoch", &c->best_epoch, NULL},
                                             {"epochs_without_gain", &c->epochs_without_gain, NULL},
                                             {"finished", &c->finished, NULL},
+                                            {"route_steps", &c->route_steps, NULL},
+                                            {"route_evals", &c->route_evals, NULL},
+                                            {"route_trace", &c->route_trace, NULL},
                                             {"best_f1", NULL, &c->best_f1},
                                             {"epoch_seconds", NULL, &c->epoch_seconds},
                                             {"epoch_flops", NULL, &c->epoch_flops},
@@ -79,7 +82,7 @@ typedef struct StateArray {
     void *data;  // of the first element of the share
 } StateArray;
 
-enum { STATE_ARRAYS = 4 };
+enum { STATE_ARRAYS = 5 };
 
 static int state_arrays(StateArray array[STATE_ARRAYS], const Checkpoint *c)
 {
@@ -87,10 +90,12 @@ static int state_arrays(StateArray array[STATE_ARRAYS], const Checkpoint *c)
     const H5Shape stats = {2, {c->groups, c->n_stats}};
     const int64_t n_local = c->last_group - c->first_group;
     int n = 0;
-    array[n++] = (StateArray){"state/epoch_stats", H5_DOUBLE, stats,
-                              c->first_group,      n_local,   c->epoch_stats + start};
-    array[n++] = (StateArray){"state/recent_stats", H5_DOUBLE, stats,
-                              c->first_group,       n_local,   c->recent_stats + start};
+    double *const figures[] = {c->epoch_stats, c->recent_stats, c->route_stats};
+    const char *name[] = {"state/epoch_stats", "state/recent_stats", "state/route_stats"};
+    for (int i = 0; i < 3; i++) {
+        array[n++] =
+            (StateArray){name[i], H5_DOUBLE, stats, c->first_group, n_local, figures[i] + start};
+    }
     if (c->best_dev != NULL) {
         array[n++] =
             (StateArray){"state/best_dev", H5_INT, {1, {c->n_dev}}, 0, c->n_dev, c->best_dev};
@@ -159,12 +164,8 @@ static Status put_head(H5File *file, Checkpoint *c, const Tensors *tensors)
 {
     const Card *card = c->card;
     const bool model = c->optim == NULL;
-    char created[32] = "", digest[DIGEST_TEXT], weights[DIGEST_TEXT];
-    const time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc) != NULL) {
-        strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    }
+    char created[CLOCK_TEXT], digest[DIGEST_TEXT], weights[DIGEST_TEXT];
+    clock_date(created);
     comm_broadcast(&c->mesh->world, created, sizeof created);
     tensors_digest_run(digest, weights, c->mesh, tensors, model ? -1 : c->cursor.step);
     TRY(h5_put_text(file, "/", "format", format_name));

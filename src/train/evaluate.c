@@ -5,13 +5,33 @@
 
 #include "comm/watch.h"
 
-void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corpus *corpus,
-                      BatchMaker *maker, Arena *arena)
+/** Choices of the batch that was just predicted, at the tokens' numbers in the corpus. */
+static void note_routes(const Routes *routes, const Task *task, const Batch *batch)
+{
+    const size_t K = (size_t)task->top_k;
+    const Gate *gate;
+    const Plan *plan;
+    task->routing(task->model, &gate, &plan);
+    for (int i = 0; i < batch->group_start[batch->n_local]; i++) {
+        for (size_t k = 0; k < K; k++) {
+            const size_t to = (size_t)batch->token[i] * K + k, from = (size_t)i * K + k;
+            routes->expert[to] = gate->expert[from];
+            routes->weight[to] = (double)gate->weight[from];
+        }
+    }
+}
+
+void evaluate_predict(int *label, const Routes *routes, const Task *task, const Comm *comm,
+                      const Corpus *corpus, BatchMaker *maker, Arena *arena)
 {
     BatchOrder order = {0};
     batch_order_by_length(&order, corpus, EVALUATE_BATCH, EVALUATE_TOKENS);
     for (int i = 0; i < corpus->conll.n_tokens; i++) {
         label[i] = -1;
+    }
+    for (int i = 0; routes != NULL && i < corpus->conll.n_tokens * task->top_k; i++) {
+        routes->expert[i] = -1;
+        routes->weight[i] = -1;
     }
     for (int round = 0; round < order.n_batches; round += comm->size) {
         const int b = round + comm->rank;
@@ -22,9 +42,16 @@ void evaluate_predict(int *label, const Task *task, const Comm *comm, const Corp
         batch_build(&batch, maker, corpus, order.sentence + first, n, 1, 0, 1, 0, false, arena);
         batch.n_groups = comm->size;  // every rank has a batch of its own, as its one group
         task->predict(task->model, &batch, label, arena);
+        if (routes != NULL) {
+            note_routes(routes, task, &batch);
+        }
         arena_reset(arena);
     }
     comm_max_int(comm, label, corpus->conll.n_tokens);
+    if (routes != NULL) {
+        comm_max_int(comm, routes->expert, corpus->conll.n_tokens * task->top_k);
+        comm_max_double(comm, routes->weight, corpus->conll.n_tokens * task->top_k);
+    }
     batch_order_free(&order);
 }
 

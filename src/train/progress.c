@@ -110,8 +110,9 @@ void progress_line(Progress *progress, const char *format, ...)
 
 Status metrics_open(Progress *progress, const char *dir, const char *history, size_t n)
 {
-    char path[4096], part[4096 + 8];
-    snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
+    char part[sizeof progress->path + 8];
+    char *path = progress->path;
+    snprintf(path, sizeof progress->path, "%s/metrics.jsonl", dir);
     snprintf(part, sizeof part, "%s.part", path);
     FILE *out = fopen(part, "w");
     bool written = out != NULL && fwrite(n > 0 ? history : "", 1, n, out) == n;
@@ -182,10 +183,12 @@ void metrics_end(Progress *progress)
     if (progress->metrics != NULL) {
         fputs("}\n", progress->metrics);
         const bool written = fflush(progress->metrics) == 0;
-        CHECK(written || progress->tolerant, "metrics.jsonl cannot be written: is the disk full?");
+        CHECK(written || progress->tolerant, "%s: cannot be written: is the disk full?",
+              progress->path);
         if (!written) {
             clearerr(progress->metrics);
-            progress_line(progress, "metrics.jsonl cannot be written: is the disk full?");
+            progress_line(progress, "%s: cannot be written: is the disk full?; training goes on",
+                          progress->path);
         }
     }
 }

@@ -33,7 +33,10 @@ typedef struct Run {
     int *label;                 // [tokens of the largest corpus]
     int *best_dev, *best_test;  // [tokens] labels of the best epoch
     Saver saver;
+    RouteLog route_log;
+    Routes routes;                 // of the development corpus, at the last evaluation
     int first_epoch, first_batch;  // where this start begins
+    const char *resumed_from;      // its checkpoint, or NULL
     long first_step;
     int epochs_without_gain;
 } Run;
@@ -162,6 +165,22 @@ static void report_step(Run *run, int epoch, int batch)
     }
 }
 
+/** A row of the routing log when one is due. Collective. */
+static void log_routes(Run *run, int epoch)
+{
+    RouteLog *log = &run->route_log;
+    const Trainer *trainer = run->trainer;
+    const size_t n = (size_t)trainer->task.n_stats;
+    if (route_log_on(log) && trainer->steps % log->config.every == 0) {
+        double *sum = ARENA_ARRAY(&run->arena, double, n);
+        sum_stats(run, log->stats, sum);
+        route_log_row(log, sum, trainer->steps, epoch + 1,
+                      run->seconds_before + clock_now() - run->run_start);
+        memset(log->stats, 0, (size_t)trainer->config.groups * n * sizeof *log->stats);
+        route_log_flush_soon(log);
+    }
+}
+
 /* ---- one step ---- */
 
 /** The first tensor whose gradient is finite and its square is not. */
@@ -257,8 +276,11 @@ static Status train_step(Run *run, int epoch, int b)
         const size_t at = (size_t)run->first_group * (size_t)n_stats + (size_t)i;
         run->epoch_stats[at] += stats[i];
         run->recent_stats[at] += stats[i];
+        run->route_log.stats[at] += stats[i];
     }
+    route_log_trace(&run->route_log, &batch, trainer->steps + 1);
     trainer->steps++;
+    log_routes(run, epoch);
     report_step(run, epoch, b);
     arena_reset(&run->arena);
     return status_ok();
@@ -300,14 +322,16 @@ static void write_scores(Progress *p, const char *split, const Chunks *chunks)
 static void score_corpus(Run *run, const Corpus *corpus, Chunks *chunks)
 {
     Trainer *trainer = run->trainer;
+    const bool routed = corpus == trainer->dev && route_log_on(&run->route_log);
     chunks_free(chunks);
-    evaluate_predict(run->label, &trainer->task, &trainer->mesh->world, corpus, &run->maker,
-                     &run->arena);
+    evaluate_predict(run->label, routed ? &run->routes : NULL, &trainer->task,
+                     &trainer->mesh->world, corpus, &run->maker, &run->arena);
     evaluate_score(chunks, corpus, trainer->lexicon, run->label);
 }
 
 /** Keep the predictions that the best score came from: DIR/NAME.predicted.conll. */
-static Status keep_predictions(const Run *run, const char *split, const Corpus *corpus)
+static Status keep_predictions(const Run *run, const char *split, const Corpus *corpus,
+                               const int *label)
 {
     const Trainer *trainer = run->trainer;
     char path[4096];
@@ -318,7 +342,7 @@ static Status keep_predictions(const Run *run, const char *split, const Corpus *
         FILE *out = fopen(path, "w");
         bool written = out != NULL;
         if (written) {
-            evaluate_write(out, corpus, trainer->lexicon, run->label);
+            evaluate_write(out, corpus, trainer->lexicon, label);
             written = ferror(out) == 0;
             written = fclose(out) == 0 && written;
         }
@@ -359,11 +383,17 @@ static void set_cursor(Run *run, int epoch, int batch)
                                             .seconds = run->seconds_before + now - run->run_start,
                                             .log_decay = run->optim.log_decay,
                                             .finished = finished(run, epoch)};
+    Cursor *cursor = &run->saver.checkpoint.cursor;
+    route_log_rows(&run->route_log, &cursor->route_steps, &cursor->route_evals,
+                   &cursor->route_trace);
+    comm_broadcast(&trainer->mesh->world, cursor,
+                   sizeof *cursor);  // attributes are the same on all ranks
 }
 
 /** Save the run as it stands. Collective. */
 static Status save_run(Run *run, int epoch, int batch)
 {
+    TRY(saver_failed(&run->saver, route_log_flush(&run->route_log)));
     set_cursor(run, epoch, batch);
     return saver_save_last(&run->saver);
 }
@@ -378,11 +408,11 @@ static Status keep_best(Run *run, int epoch, Chunks *dev)
     chunks_free(&trainer->best_dev);
     evaluate_score(&trainer->best_dev, trainer->dev, trainer->lexicon, run->label);
     memcpy(run->best_dev, run->label, (size_t)trainer->dev->conll.n_tokens * sizeof(int));
-    TRY(saver_failed(&run->saver, keep_predictions(run, "dev", trainer->dev)));
+    TRY(saver_failed(&run->saver, keep_predictions(run, "dev", trainer->dev, run->label)));
     if (trainer->test != NULL) {
         score_corpus(run, trainer->test, &trainer->best_test);
         memcpy(run->best_test, run->label, (size_t)trainer->test->conll.n_tokens * sizeof(int));
-        TRY(saver_failed(&run->saver, keep_predictions(run, "test", trainer->test)));
+        TRY(saver_failed(&run->saver, keep_predictions(run, "test", trainer->test, run->label)));
     }
     set_cursor(run, epoch + 1, 0);
     return saver_save_best(&run->saver);
@@ -397,6 +427,8 @@ static Status evaluate_epoch(Run *run, int epoch, Chunks *dev)
     profile_pause(true);
     swap_average(run);
     score_corpus(run, trainer->dev, dev);
+    route_log_eval(&run->route_log, &run->routes, run->label, chunks_f1(&dev->all), trainer->steps,
+                   epoch + 1);
     run->epochs_without_gain++;
     Status status =
         chunks_f1(&dev->all) > trainer->best_f1 ? keep_best(run, epoch, dev) : status_ok();
@@ -574,6 +606,7 @@ static void init_saver(Run *run)
                                          .last_group = run->last_group,
                                          .epoch_stats = run->epoch_stats,
                                          .recent_stats = run->recent_stats,
+                                         .route_stats = run->route_log.stats,
                                          .best_dev = run->best_dev,
                                          .best_test = run->best_test,
                                          .n_dev = trainer->dev->conll.n_tokens};
@@ -608,6 +641,12 @@ static void run_init(Run *run, Trainer *trainer)
     trainer->best_f1 = -1;
     trainer->best_epoch = 0;
     trainer->steps = 0;
+    route_log_init(&run->route_log, c->routes, trainer->mesh, &trainer->task, trainer->lexicon,
+                   trainer->train, trainer->dev, c->groups);
+    run->routes.expert =
+        mem_alloc((size_t)trainer->dev->conll.n_tokens * (size_t)trainer->task.top_k, sizeof(int));
+    run->routes.weight = mem_alloc(
+        (size_t)trainer->dev->conll.n_tokens * (size_t)trainer->task.top_k, sizeof(double));
     init_saver(run);
 }
 
@@ -624,6 +663,9 @@ static void run_free(Run *run)
     mem_free(run->label);
     mem_free(run->best_dev);
     mem_free(run->best_test);
+    mem_free(run->routes.expert);
+    mem_free(run->routes.weight);
+    route_log_free(&run->route_log);
     saver_free(&run->saver);
 }
 
@@ -632,8 +674,8 @@ static Status resume(Run *run)
 {
     Trainer *trainer = run->trainer;
     const Cursor *c = &run->saver.checkpoint.cursor;
-    const char *path;
-    TRY(saver_resume(&run->saver, trainer->resume, trainer->n_resume, &path));
+    TRY(saver_resume(&run->saver, trainer->resume, trainer->n_resume, &run->resumed_from));
+    const char *path = run->resumed_from;
     const double now = clock_now();
     run->first_epoch = (int)c->epoch;
     run->first_batch = (int)c->batch;
@@ -647,9 +689,12 @@ static Status resume(Run *run)
     trainer->best_epoch = (int)c->best_epoch;
     if (trainer->best_epoch > 0) {
         evaluate_score(&trainer->best_dev, trainer->dev, trainer->lexicon, run->best_dev);
+        TRY(saver_failed(&run->saver, keep_predictions(run, "dev", trainer->dev, run->best_dev)));
     }
     if (trainer->best_epoch > 0 && trainer->test != NULL) {
         evaluate_score(&trainer->best_test, trainer->test, trainer->lexicon, run->best_test);
+        TRY(saver_failed(&run->saver,
+                         keep_predictions(run, "test", trainer->test, run->best_test)));
     }
     progress_line(trainer->progress, "resumed from %s: %d epochs, %d batches, %ld steps done", path,
                   run->first_epoch, run->first_batch, trainer->steps);
@@ -669,11 +714,40 @@ static Status open_metrics(const Run *run)
     return comm_agree(&trainer->mesh->world, status);
 }
 
+/** The routing log, with what it had at the checkpoint; of a new run, with the untrained model's routes. Collective. */
+static Status open_route_log(Run *run)
+{
+    const Trainer *trainer = run->trainer;
+    const Cursor *c = &run->saver.checkpoint.cursor;
+    char old[H5_PATH + 16];
+    Chunks dev = {0};
+    FILE *out = comm_is_root(&trainer->mesh->world) ? stderr : NULL;
+    if (!route_log_on(&run->route_log)) {
+        return status_ok();
+    }
+    if (run->resumed_from != NULL) {
+        const char *slash = strrchr(run->resumed_from, '/');
+        const int n = slash == NULL ? 0 : (int)(slash - run->resumed_from) + 1;
+        snprintf(old, sizeof old, "%.*sroutes.h5", n, run->resumed_from);
+        return route_log_begin(&run->route_log, old, c->route_steps, c->route_evals, c->route_trace,
+                               out);
+    }
+    TRY(route_log_begin(&run->route_log, NULL, 0, 0, 0, out));
+    profile_pause(true);
+    score_corpus(run, trainer->dev, &dev);
+    profile_pause(false);
+    route_log_eval(&run->route_log, &run->routes, run->label, chunks_f1(&dev.all), 0, 0);
+    run->evaluating += clock_now() - run->run_start;
+    chunks_free(&dev);
+    return route_log_flush(&run->route_log);
+}
+
 static Status train(Run *run)
 {
     Trainer *trainer = run->trainer;
     TRY(trainer->n_resume > 0 ? resume(run) : status_ok());
     TRY(open_metrics(run));
+    TRY(saver_failed(&run->saver, open_route_log(run)));
     int epoch = run->first_epoch;
     for (; !finished(run, epoch) || (epoch == run->first_epoch && run->first_batch > 0); epoch++) {
         TRY(train_epoch(run, epoch));
@@ -682,6 +756,7 @@ static Status train(Run *run)
     if (epoch > run->first_epoch && (most == 0 || trainer->steps < most)) {
         TRY(save_run(run, epoch, 0));
     }
+    TRY(saver_failed(&run->saver, route_log_flush(&run->route_log)));
     report_phases(run, "share of step time, the whole run");
     write_final(run, run->seconds_before + clock_now() - run->run_start);
     return status_ok();

@@ -29,7 +29,7 @@ on_disk() {
     good "$what: the first file"
     job "$1" write "$file" 2
     [[ $code == 1 ]] || fail "$what: exit code $code: $(<err)"
-    [[ $(grep -Fxc "1 $file cannot be written: No space left on device" out) == "$1" ]] || fail "$what: $(<out)"
+    [[ $(grep -Fxc "1 $file: cannot be written: No space left on device" out) == "$1" ]] || fail "$what: $(<out)"
     [[ $(wc -l <err) == 1 ]] || fail "$what: not one line: $(<err)"
     job "$1" read "$file" 1
     good "$what: the first file again"

@@ -22,7 +22,7 @@ declare -A foreign=(
     [base]="Random123/*.h zlib.h utf8proc.h openssl/*.h"
     [math]="cblas.h"
     [comm]="mpi.h"
-    [store]="hdf5.h"
+    [store]="hdf5.h hdf5_hl.h"
     [app]="ini.h"
 )
 libc="assert ctype errno fcntl float inttypes limits locale math pthread setjmp signal stdarg stdatomic

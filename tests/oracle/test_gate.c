@@ -348,7 +348,7 @@ static void auxiliary(const real *x, int E, double *balance, double *z, double *
 {
     static Routed r;
     Arena arena = {0};
-    double stats[STAT_LOAD + MAX_E] = {0};
+    double stats[STAT_WIDTH(MAX_E, 1)] = {0};
     r = (Routed){
         .config = {E, E, 1, SECOND_ALL, 0, 1}, .n = E, .start = {0, E}, .groups = {1, NULL}};
     memcpy(r.x, x, (size_t)(E * E) * sizeof *x);

@@ -186,12 +186,9 @@ for ranks in 1 2 3; do
     place='^step [0-9]+ \(epoch [0-9]+, batch [0-9]+, .* at given/train.conll:[0-9]+\)'
     stopped $ranks 1 "$place: the ((squared )?gradient|value) of tensor [a-z]" \
         "${base[@]}" "${files[@]}" --out nan-$ranks --optimizer sgd --lr 1000 --clip 0 --epochs 20
-    for file in config.ini metrics.jsonl; do
-        mkdir full-$ranks-$file
-        ln -s /dev/full full-$ranks-$file/$file
-        [[ ! -w /dev/full ]] || stopped $ranks 1 "${file/./\\.}:? cannot be written" "${base[@]}" "${files[@]}" \
-            --out full-$ranks-$file --overwrite
-    done
+    mkdir full-$ranks
+    ln -s /dev/full full-$ranks/config.ini
+    [[ ! -w /dev/full ]] || stopped $ranks 1 '/config\.ini: cannot be written' "${base[@]}" "${files[@]}" --out full-$ranks --overwrite
 done
 
 # A disk of 16 pages of which 0, 1 or 2 are free, in a mount namespace that ends with the run.

@@ -39,3 +39,26 @@ same_score() {
     found=$("$MOE_BIN/moe_score" "$2/$1.predicted.conll" | sed -nE 's/^accuracy.*FB1: *//p')
     [[ -n $said && $(printf %.2f "$said") == "$found" ]] || fail "$2: $1_f1 $said, moe_score $found"
 }
+
+# figures DIR: lines of metrics.jsonl without what tells the time, the memory and the number of ranks
+figures() {
+    sed -E 's/"(tokens_per_s|sentences_per_s|percent_of_peak|seconds|peak_memory_mib|exchange_bytes)": [^,}]*(, )?//g' \
+        "$1/metrics.jsonl" | grep -v '"event": "profile"'
+}
+
+# same_run A B: figures, digest and predictions of two runs are equal
+same_run() {
+    local split
+    [[ $(final "$1" digest) =~ ^[0-9a-f]{64}$ ]] || fail "$1: digest '$(final "$1" digest)'"
+    [[ $(final "$1" digest) == "$(final "$2" digest)" ]] || fail "$1 and $2 have two digests"
+    diff <(figures "$1") <(figures "$2") >&2 || fail "$1 and $2 have other figures"
+    for split in dev test; do
+        [[ ! -e $1/$split.predicted.conll ]] || cmp "$1/$split.predicted.conll" "$2/$split.predicted.conll" ||
+            fail "$1 and $2 have other predictions"
+    done
+}
+
+# stored FILE: digests that a checkpoint or a model has of itself and of its inputs
+stored() {
+    grep -aoE '[0-9a-f]{64}' "$1" | sort -u
+}

@@ -75,7 +75,7 @@ cmp a/dev.predicted.conll b/dev.predicted.conll
 run 2 c --config a/config.ini --seed 3
 [[ $(final a digest) != "$(final c digest)" ]] || fail "the command line did not win"
 grep -qx 'seed = 3' c/config.ini || fail "config.ini is not what was in force"
-[[ $(cd a && echo *) == 'best.h5 config.ini dev.predicted.conll last.h5 metrics.jsonl test.predicted.conll' ]] ||
+[[ $(cd a && echo *) == 'best.h5 config.ini dev.predicted.conll last.h5 metrics.jsonl routes.h5 test.predicted.conll' ]] ||
     fail "files: $(ls a)"
 same_score dev a
 same_score test a

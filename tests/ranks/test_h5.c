@@ -308,7 +308,7 @@ static void check_refused(const Comm *comm, const char *path, const char *folder
     }
     good(comm, h5_create(&file, comm, missing));
     good(comm, h5_group(&file, "a"));
-    bad(comm, h5_group(&file, "a"), CODE_FAILED, "a cannot be written");
+    bad(comm, h5_group(&file, "a"), CODE_FAILED, "cannot be written (a)");
     bad(comm, h5_group(&file, "no/such"), CODE_FAILED, "no/such");
     bad(comm, h5_put_integer(&file, "no", "x", 1), CODE_FAILED, missing);
     good(comm, h5_put_integer(&file, "/", "x", 1));
