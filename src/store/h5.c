@@ -421,6 +421,7 @@ static Status open_file(H5File *file, const char *path, bool log)
     file->log = log;
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    H5Pset_file_locking(access, false, true);  // which some network file systems refuse
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file->id < 0 && log) {  // a writer is at work, or was killed at work
         file->id = H5Fopen(path, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access);

@@ -131,6 +131,7 @@ Status h5log_open(H5File *file, const Comm *self, const char *path, int64_t byte
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    H5Pset_file_locking(access, false, true);  // a reader at this moment must not stop the run
     file->id = H5Fopen(path, H5F_ACC_RDWR | H5F_ACC_SWMR_WRITE, access);
     const Status status = h5_agree(file, file->id < 0 ? -1 : 0, "the log");
     H5Pclose(access);
