@@ -26,6 +26,9 @@ bool signals_stop_asked(void);
 void signals_guard_begin(double seconds, const char *what);
 void signals_guard_end(void);
 
+/** Another such call begins: who has begun fewer is late. Local. */
+void signals_guard_call(void);
+
 /** The job ends on purpose: who goes now has not died. Called before all ranks are stopped. Local. */
 void signals_leaving(void);
 

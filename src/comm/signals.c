@@ -15,6 +15,7 @@ typedef struct Peer {
     int rank;           // in the world
     pid_t process;      // 0: cannot be seen from here
     atomic_int called;  // has got SIGTERM, so it lives, or did
+    atomic_long guarded_calls;
 } Peer;
 
 typedef struct Host {
@@ -109,20 +110,39 @@ static void on_request(int number)
     signals.asked = 1;
 }
 
+/** Ranks of this host that have begun fewer of the guarded calls than others: they are late. */
+static int put_late(Line *line)
+{
+    const Host *host = signals.host;
+    int n = 0;
+    long most = 0;
+    for (int i = 0; i < signals.n_peers; i++) {
+        const long calls = atomic_load(&host->peer[i].guarded_calls);
+        most = calls > most ? calls : most;
+    }
+    for (int i = 0; i < signals.n_peers; i++) {
+        if (atomic_load(&host->peer[i].guarded_calls) < most) {
+            put(line, n++ == 0 ? "no sign of rank " : ", ");
+            put_number(line, host->peer[i].rank);
+        }
+    }
+    return n;
+}
+
 static void on_alarm(int number)
 {
     Line line = {.used = 0};
+    (void)number;
     if (atomic_exchange(&signals.host->named, 1) == 0) {
-        put(&line, "rank ");
+        put(&line, put_late(&line) > 0 ? " while rank " : "a rank or the disk hangs, while rank ");
         put_number(&line, signals.host->peer[signals.self].rank);
-        put(&line, ": ");
+        put(&line, " is ");
         put(&line, signals.guarded);
-        put(&line, " takes longer than --timeout; all ranks are stopped\n");
+        put(&line, "; all ranks are stopped (raise --timeout when it is only slow)\n");
         if (write(STDERR_FILENO, line.text, line.used) < 0) {
             line.used = 0;  // nobody to tell
         }
     }
-    (void)number;
     atomic_store(&signals.host->leaving, 1);
     _exit(CODE_FAILED);
 }
@@ -190,7 +210,13 @@ bool signals_stop_asked(void)
 void signals_guard_begin(double seconds, const char *what)
 {
     signals.guarded = what;
+    signals_guard_call();
     alarm(seconds < 1 ? 1 : seconds > 1e6 ? 1000000 : (unsigned)(seconds + 0.999));
+}
+
+void signals_guard_call(void)
+{
+    atomic_fetch_add(&signals.host->peer[signals.self].guarded_calls, 1);
 }
 
 void signals_guard_end(void)

@@ -64,7 +64,7 @@ void watch_set_timeout(double seconds)
 
 void watch_guard_begin(const char *what)
 {
-    signals_guard_begin(watch.timeout, what);
+    signals_guard_begin(watch.timeout + 2, what);  // a wait that can be watched speaks first
 }
 
 void watch_guard_end(void)

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "comm/mpi_check.h"
+#include "comm/signals.h"
 #include "comm/watch.h"
 
 enum {
@@ -53,6 +54,7 @@ void h5_quiet(void)
 Status h5_agree(const H5File *file, herr_t result, const char *what)
 {
     Status status = status_ok();
+    signals_guard_call();
     if (result < 0) {
         char reason[REASON_TEXT];
         last_reason(reason);

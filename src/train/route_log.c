@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/route_log.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -502,8 +503,17 @@ static Status begin(RouteLog *log, const char *old, const int64_t rows[3], FILE 
         }
     }
     sum_kept(log);
-    TRY(create(log));
-    return append_all(log);
+    char whole[sizeof log->path];
+    memcpy(whole, log->path, sizeof whole);
+    snprintf(log->path, sizeof log->path, "%s/routes-next.h5",
+             log->config.dir);  // until it is as long as the old one
+    Status status = create(log);
+    status = status.code == CODE_OK ? append_all(log) : status;
+    if (status.code == CODE_OK && (rename(log->path, whole) != 0 || !h5_flush_folder(whole))) {
+        status = status_error(CODE_FAILED, "%s: cannot be written: %s", whole, strerror(errno));
+    }
+    memcpy(log->path, whole, sizeof whole);
+    return status;
 }
 
 Status route_log_begin(RouteLog *log, const char *old, int64_t n_steps, int64_t n_evals,

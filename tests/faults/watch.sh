@@ -112,8 +112,10 @@ victim=$(rank_of "${started[1]}")
 start=$(now)
 kill -STOP "${started[1]}"
 train_end
-one_line "^no sign of rank $victim for [23] s, while rank $((victim == 0)) waits in step [0-9]+ \([a-z ,]+\); rank $victim was last seen in step [0-9]+ with [0-9]+ rows; $advice" 'moe_train, stopped'
-ended 1 2000 5000 'moe_train, stopped'
+waits="for [23] s, while rank $((victim == 0)) waits in step [0-9]+ \\([a-z ,]+\\); rank $victim was last seen in step [0-9]+ with [0-9]+ rows"
+saves="while rank [0-2] is writing a checkpoint"
+one_line "^no sign of rank ($victim $waits; $advice|([02], )*$victim(, [02])* $saves; |[0-2, ]+ $saves; )" 'moe_train, stopped'
+ended 1 2000 7000 'moe_train, stopped'
 
 train_begin dead 20
 victim=$(rank_of "${started[2]}")
