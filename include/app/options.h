@@ -40,6 +40,7 @@ typedef struct Option {
     const char *help;      // one or two sentences, wrapped by options_help()
     bool transient;        // not written to config.ini: --config, --help, --dry-run, ...
     OptionResume resume;
+    const char **earlier;  // TEXT that may be given twice: where the first value goes
     bool given;  // set by the command line or a file, and not by its default; by options_parse()
 } Option;
 

@@ -47,6 +47,10 @@ typedef struct Conll {
 Status conll_read(Conll *conll, const char *path, ConllColumns columns, const char *comment_prefix,
                   Notes *notes) MUST_USE;
 
+/** Read plain text: one sentence a line, its tokens apart by spaces (in a line with tabs, by tabs); all tags are O. Errors and notes as
+ * above. */
+Status conll_read_plain(Conll *conll, const char *path, Notes *notes) MUST_USE;
+
 /** Word of token i, ended by a zero byte. */
 const char *conll_word(const Conll *conll, int i);
 

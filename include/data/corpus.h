@@ -46,6 +46,9 @@ Status corpus_read(Corpus *corpus, const char *path, ConllColumns columns,
 Status lexicon_build(Lexicon *lexicon, const Corpus *train, const char *vectors_path, int dim,
                      uint64_t seed, Notes *notes) MUST_USE;
 
+/** IOB2 tags of all labels, as the corpora's gold tags are; by lexicon_build(), or when the tagset comes from elsewhere. */
+void lexicon_name_labels(Lexicon *lexicon);
+
 /** Fill the arrays of a corpus; new spellings join the lexicon. */
 void corpus_encode(Corpus *corpus, Lexicon *lexicon, Notes *notes);
 

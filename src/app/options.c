@@ -240,6 +240,9 @@ static bool set_value(const Option *option, const char *text, char *why)
     case OPTION_CHOICE:
         return set_choice(option, text, why);
     case OPTION_TEXT:
+        if (option->earlier != NULL) {
+            *option->earlier = *(const char **)option->value;
+        }
         *(const char **)option->value = text;
         return true;
     case OPTION_GROUP:
@@ -665,7 +668,7 @@ void options_help(const Options *options, FILE *out)
           "   1  a bug or the environment failed\n"
           "   2  bad option\n"
           "   3  bad input file\n"
-          "   4  bad checkpoint\n"
+          "   4  bad checkpoint or log\n"
           "  75  stopped on request after saving; start again with --resume auto\n",
           out);
     if (options->examples != NULL) {

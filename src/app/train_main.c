@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/model_file.h"
 #include "app/resume.h"
 #include "app/selftest.h"
 #include "app/train_settings.h"
@@ -399,17 +400,7 @@ static void fill_card(Session *session)
 
 static void register_tagger(Session *session)
 {
-    const Tagset *tagset = &session->lexicon.tagset;
-    const int L = tagset->n_labels;
-    session->legal = mem_alloc((size_t)(L + 1) * (size_t)(L + 1), 1);
-    for (int from = 0; from <= L; from++) {
-        for (int to = 0; to <= L; to++) {
-            session->legal[from * (L + 1) + to] = from == L
-                                                      ? to < L && tagset_legal_start(tagset, to)
-                                                  : to == L ? tagset_legal_end(tagset, from)
-                                                            : tagset_legal(tagset, from, to);
-        }
-    }
+    session->legal = model_file_legal(&session->lexicon.tagset);
     tagger_register(&session->tagger, train_settings_tagger(&session->settings, &session->lexicon),
                     session->lexicon.vocab.vectors.row, session->legal, &session->mesh);
 }

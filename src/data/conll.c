@@ -30,6 +30,7 @@ typedef struct Reader {
     char *cleaned;     // this line with its zero bytes replaced
     size_t n_text, max_text, max_tokens, max_sentences, max_comments;
     bool in_sentence, in_document;
+    bool plain;  // text without columns
 } Reader;
 
 Status conll_columns(ConllColumns *columns, const char *text)
@@ -289,9 +290,18 @@ static void leave_comment(Reader *reader)
     conll->comment[conll->n_comments++] = conll->n_tokens;
 }
 
+static Status too_many(const Reader *reader)
+{
+    const Conll *conll = reader->conll;
+    if (conll->n_tokens >= INT_MAX / 2 || conll->tags.n >= INT_MAX / 4) {
+        return status_error(CODE_INPUT, "%s:%ld: more than %d tokens; split the file", conll->path,
+                            reader->source.line, conll->n_tokens);
+    }
+    return status_ok();
+}
+
 static Status read_token(Reader *reader)
 {
-    Conll *conll = reader->conll;
     size_t token = resolve(reader->columns.token, reader->n_fields);
     size_t tag = resolve(reader->columns.tag, reader->n_fields);
     if (is_text(reader->field[0], document_start) ||
@@ -301,14 +311,28 @@ static Status read_token(Reader *reader)
         return status_ok();
     }
     TRY(check_columns(reader, token, tag));
-    if (conll->n_tokens >= INT_MAX / 2 || conll->tags.n >= INT_MAX / 4) {
-        return status_error(CODE_INPUT, "%s:%ld: more than %d tokens; split the file", conll->path,
-                            reader->source.line, conll->n_tokens);
-    }
+    TRY(too_many(reader));
     if (!reader->in_sentence) {
         begin_sentence(reader);
     }
     add_token(reader, reader->field[token], trim_tag(reader, reader->field[tag]));
+    return status_ok();
+}
+
+/** A line of plain text is a sentence, its fields are the tokens. */
+static Status read_sentence(Reader *reader, Field line)
+{
+    const Field outside = {"O", 1};
+    line = clean_line(reader, line);
+    if (!is_blank(line)) {
+        split_line(reader, line);
+        TRY(too_many(reader));
+        begin_sentence(reader);
+        for (size_t i = 0; i < reader->n_fields; i++) {
+            add_token(reader, reader->field[i], outside);
+        }
+        end_sentence(reader);
+    }
     return status_ok();
 }
 
@@ -348,17 +372,18 @@ static Status read_lines(Reader *reader)
     TRY(refuse_utf16(reader));
     TRY(source_line(&reader->source, &line.text, &line.n, &found));
     while (found) {
-        TRY(read_line(reader, line));
+        TRY(reader->plain ? read_sentence(reader, line) : read_line(reader, line));
         TRY(source_line(&reader->source, &line.text, &line.n, &found));
     }
     end_sentence(reader);
     return status_ok();
 }
 
-Status conll_read(Conll *conll, const char *path, ConllColumns columns, const char *comment_prefix,
-                  Notes *notes)
+static Status read_file(Conll *conll, const char *path, bool plain, ConllColumns columns,
+                        const char *comment_prefix, Notes *notes)
 {
-    Reader reader = {.conll = conll,
+    Reader reader = {.plain = plain,
+                     .conll = conll,
                      .columns = columns,
                      .comment_prefix = comment_prefix,
                      .notes = notes,
@@ -381,6 +406,17 @@ Status conll_read(Conll *conll, const char *path, ConllColumns columns, const ch
         conll_free(conll);
     }
     return status;
+}
+
+Status conll_read(Conll *conll, const char *path, ConllColumns columns, const char *comment_prefix,
+                  Notes *notes)
+{
+    return read_file(conll, path, false, columns, comment_prefix, notes);
+}
+
+Status conll_read_plain(Conll *conll, const char *path, Notes *notes)
+{
+    return read_file(conll, path, true, (ConllColumns){0, -1}, NULL, notes);
 }
 
 const char *conll_word(const Conll *conll, int i)

@@ -14,8 +14,7 @@ Status corpus_read(Corpus *corpus, const char *path, ConllColumns columns,
     return tagset_scheme(&corpus->scheme, &corpus->conll, notes);
 }
 
-/** IOB2 tags of all labels, as the corpora's gold tags are. */
-static void name_labels(Lexicon *lexicon)
+void lexicon_name_labels(Lexicon *lexicon)
 {
     const Tagset *tagset = &lexicon->tagset;
     size_t longest = 3;
@@ -47,7 +46,7 @@ Status lexicon_build(Lexicon *lexicon, const Corpus *train, const char *vectors_
     }
     TRY(vocab_build(&lexicon->vocab, conll, vectors_path, seed, &lexicon->vectors_coverage));
     char_table_build(&lexicon->chars, conll);
-    name_labels(lexicon);
+    lexicon_name_labels(lexicon);
     return status_ok();
 }
 
