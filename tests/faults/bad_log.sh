@@ -35,8 +35,7 @@ RANDOM=5
 for ((i = 0; i < 150; i++)); do
     cp run/routes.h5 flip.h5
     at=$(((RANDOM * 32768 + RANDOM) % size)) bit=$((RANDOM % 8))
-    byte=$(od -An -tu1 -j $at -N 1 flip.h5)
-    printf "\\x$(printf %x $((byte ^ (1 << bit))))" | dd of=flip.h5 bs=1 seek=$at conv=notrunc status=none
+    flip flip.h5 $at $bit
     refused flip.h5 "bit $bit of byte $at" ''
 done
 for ((i = 0; i < 20; i++)); do # a block of zeros, as a file system leaves it

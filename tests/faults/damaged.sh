@@ -46,8 +46,7 @@ RANDOM=7
 for ((i = 0; i < 170; i++)); do # data and structure alike: the file is half of each
     cp run/last.h5 flip.h5
     at=$(((RANDOM * 32768 + RANDOM) % size)) bit=$((RANDOM % 8))
-    byte=$(od -An -tu1 -j $at -N 1 flip.h5)
-    printf "\\x$(printf %x $((byte ^ (1 << bit))))" | dd of=flip.h5 bs=1 seek=$at conv=notrunc status=none
+    flip flip.h5 $at $bit
     refused flip.h5 "bit $bit of byte $at" ''
 done
 
@@ -110,8 +109,7 @@ trainer --init 'vocab is missing' delete vocab
 for ((i = 0; i < 12; i++)); do
     cp run/last.h5 flip.h5
     at=$(((RANDOM * 32768 + RANDOM) % size)) code=0
-    byte=$(od -An -tu1 -j $at -N 1 flip.h5)
-    printf "\\x$(printf %x $((byte ^ 16)))" | dd of=flip.h5 bs=1 seek=$at conv=notrunc status=none
+    flip flip.h5 $at 4
     train 2 "${base[@]}" --epochs 2 --out flipped --overwrite --resume flip.h5 >out 2>err || code=$?
     if [[ $code == 0 ]]; then
         [[ $(final flipped digest) == "$(final run digest)" ]] || fail "byte $at: resumed as something else"

@@ -21,20 +21,6 @@ run() {
     (($(final "$name" step) >= 50)) || fail "$name: $(final "$name" step) steps"
 }
 
-# Lines of metrics.jsonl without what tells the time.
-figures() {
-    sed -E 's/"(tokens_per_s|sentences_per_s|percent_of_peak|seconds|peak_memory_mib|exchange_bytes)": [^,}]*(, )?//g' \
-        "$1/metrics.jsonl" | grep -v '"event": "profile"'
-}
-
-# same A B: two runs are one
-same() {
-    [[ $(final "$1" digest) == "$(final "$2" digest)" ]] || fail "$1 and $2 have two digests"
-    diff <(figures "$1") <(figures "$2") || fail "$1 and $2 have other figures"
-    cmp "$1/dev.predicted.conll" "$2/dev.predicted.conll"
-    cmp "$1/test.predicted.conll" "$2/test.predicted.conll"
-}
-
 declare -A owner # of a digest: no two of these runs are equal
 differs() {
     local digest
@@ -50,7 +36,7 @@ invariant() {
     shift
     for ranks in 1 2 3 4; do
         run "$name-$ranks" "$ranks" --groups 8 "$@"
-        same "$name-1" "$name-$ranks"
+        same_run "$name-1" "$name-$ranks"
     done
     differs "$name-1"
 }
@@ -67,13 +53,13 @@ invariant average --optimizer adamw --weight-decay 0.01 --average 0.99 --warmup 
 invariant idle --batch 9 --dropout 0
 
 run moe-again 2 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25
-same moe-1 moe-again
+same_run moe-1 moe-again
 run moe-8 8 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25
-same moe-1 moe-8
+same_run moe-1 moe-8
 # How experts are spread over ranks changes nothing either.
 for size in 1 2 4; do
     run "tight-of-$size" 4 --groups 8 --ep-size $size --experts 5 --top-k 1 --capacity-factor 0.5 --min-capacity 1
-    same tight-1 "tight-of-$size"
+    same_run tight-1 "tight-of-$size"
 done
 run moe-seed 2 --groups 8 --experts 8 --top-k 2 --capacity-factor 1.25 --seed 2
 differs moe-seed

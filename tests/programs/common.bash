@@ -62,3 +62,10 @@ same_run() {
 stored() {
     grep -aoE '[0-9a-f]{64}' "$1" | sort -u
 }
+
+# flip FILE BYTE BIT: turn one bit of a file
+flip() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf '%b' "\\x$(printf %x $((byte ^ (1 << $3))))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}

@@ -154,12 +154,6 @@ mv given/text given/train.conll
 
 # ---- checkpoints that are damaged ----
 
-flip() {
-    local byte
-    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-    printf '%b' "\\x$(printf %x $((byte ^ 16)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 # damage KIND FILE
 damage() {
     local size
@@ -168,10 +162,10 @@ damage() {
     cut) truncate -s $((size * 2 / 3)) "$2" ;;
     empty) : >"$2" ;;
     text) echo 'no checkpoint' >"$2" ;;
-    head) flip "$2" 9 ;;
-    labels) flip "$2" "$(grep -abom 1 B-PER "$2" | head -n 1 | cut -d : -f 1)" ;;
-    history) flip "$2" "$(grep -abom 1 '"event": "epoch"' "$2" | head -n 1 | cut -d : -f 1)" ;;
-    middle) flip "$2" $((size / 2)) ;;
+    head) flip "$2" 9 4 ;;
+    labels) flip "$2" "$(grep -abom 1 B-PER "$2" | head -n 1 | cut -d : -f 1)" 4 ;;
+    history) flip "$2" "$(grep -abom 1 '"event": "epoch"' "$2" | head -n 1 | cut -d : -f 1)" 4 ;;
+    middle) flip "$2" $((size / 2)) 4 ;;
     esac
 }
 
