@@ -259,7 +259,9 @@ static void *more(RouteLog *log, int i, size_t n)
         column->data = mem_grow(column->data, column->max_rows, column->row_bytes + 1);
     }
     char *row = column->data + used * column->row_bytes;
-    memset(row, 0, n * column->row_bytes);
+    if (n > 0) {
+        memset(row, 0, n * column->row_bytes);
+    }
     column->n_rows += (int64_t)n;
     return row;
 }

@@ -28,12 +28,30 @@ static void must(Status status)
     CHECK(status.code == CODE_OK, "%s", status.text);
 }
 
+/** Everything that was read, freed at the end. */
+static void **kept;
+static size_t n_kept;
+
+static void *keep(size_t count, size_t size)
+{
+    kept = mem_grow(kept, n_kept + 1, sizeof *kept);
+    return kept[n_kept++] = mem_alloc(count, size);
+}
+
+static void forget(void)
+{
+    for (size_t i = 0; i < n_kept; i++) {
+        mem_free(kept[i]);
+    }
+    n_kept = 0;
+}
+
 static Column read_column(const H5File *file, const char *name)
 {
     Column c;
     must(h5_shape(file, name, &c.kind, &c.shape));
     c.n = h5_elements(c.shape);
-    c.data = mem_alloc((size_t)c.n + 1, 8);
+    c.data = keep((size_t)c.n + 1, 8);
     must(h5_read(file, name, c.kind, c.shape, 0, c.shape.dim[0], c.data));
     return c;
 }
@@ -70,8 +88,6 @@ static Status equal_column(void *context, const char *name)
     CHECK(a.kind == b.kind && a.n == b.n && memcmp(&a.shape, &b.shape, sizeof a.shape) == 0,
           "%s: other shapes", path);
     CHECK(memcmp(a.data, b.data, (size_t)a.n * size) == 0, "%s: other values", path);
-    mem_free(a.data);
-    mem_free(b.data);
     return status_ok();
 }
 
@@ -121,8 +137,7 @@ static void recount_steps(const H5File *file, int64_t E, int64_t K)
     }
     CHECK(step.n > 20 && t_step.n > 100, "a short log");
     for (int64_t row = 0; row < step.n; row++) {
-        Counts own = {mem_alloc((size_t)(K * E), 4), mem_alloc((size_t)(3 * E), 4),
-                      mem_alloc((size_t)E, 8)};
+        Counts own = {keep((size_t)(K * E), 4), keep((size_t)(3 * E), 4), keep((size_t)E, 8)};
         int64_t n = 0, total = 0, largest = 0;
         int none = 0;
         for (; t < t_step.n && at(&t_step, t) == at(&step, row); t++, n++) {
@@ -158,9 +173,6 @@ static void recount_steps(const H5File *file, int64_t E, int64_t K)
         CHECK(none == at(&dead, row), "row %lld: dead", (long long)row);
         CHECK(fabs((double)(largest * E) / (double)total - 1 - number(&worst, row)) < 1e-12,
               "row %lld: max_violation", (long long)row);
-        mem_free(own.load);
-        mem_free(own.status);
-        mem_free(own.weight);
     }
     CHECK(t == t_step.n, "tokens of no row");
 }
@@ -186,7 +198,7 @@ static void recount_eval(const H5File *file, int64_t E, int64_t K, int64_t L, in
            first = read_column(file, "evals/first_expert"),
            t_step = read_column(file, "trace/step"), t_word = read_column(file, "trace/word"),
            epoch = read_column(file, "evals/epoch");
-    int32_t *seen = mem_alloc(1 << 20, 4);
+    int32_t *seen = keep(1 << 20, 4);
     for (int64_t i = 0; i < t_step.n; i++) {
         seen[at(&t_word, i)] += at(&t_step, i) <= steps;
     }
@@ -198,7 +210,7 @@ static void recount_eval(const H5File *file, int64_t E, int64_t K, int64_t L, in
     for (int c = 0; c < 4; c++) {
         Column table = read_column(file, name[c]);
         const int64_t each = K * classes[c] * E;
-        int32_t *own = mem_alloc((size_t)each, 4);
+        int32_t *own = keep((size_t)each, 4);
         for (int64_t i = 0; i < T; i++) {
             const int n = seen[at(&word, i)];
             const int of[] = {at(&gold, i), at(&predicted, i), frequency_class(n), n > 0};
@@ -246,9 +258,7 @@ static int64_t check_rows(const H5File *file)
         CHECK(row == 0 || at(&step, row) > at(&step, row - 1),
               "row %lld is not after the one before", (long long)row);
     }
-    mem_free(load.data);
-    mem_free(tokens.data);
-    mem_free(step.data);
+    forget();
     return n;
 }
 
@@ -282,7 +292,6 @@ static void rows(const char *path)
     for (int i = 0; i < 3; i++) {
         Column c = read_column(&file, name[i]);
         printf("%lld%c", (long long)c.n, i < 2 ? ' ' : '\n');
-        mem_free(c.data);
     }
     h5_close(&file);
 }
@@ -300,5 +309,7 @@ int main(int argc, char **argv)
     } else {
         rows(argv[2]);
     }
+    forget();
+    mem_free(kept);
     return 0;
 }
