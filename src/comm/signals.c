@@ -133,7 +133,8 @@ static void on_alarm(int number)
 {
     Line line = {.used = 0};
     (void)number;
-    if (atomic_exchange(&signals.host->named, 1) == 0) {
+    // a rank that was stopped wakes up when the job is already ended by others
+    if (atomic_load(&signals.host->leaving) == 0 && atomic_exchange(&signals.host->named, 1) == 0) {
         put(&line, put_late(&line) > 0 ? " while rank " : "a rank or the disk hangs, while rank ");
         put_number(&line, signals.host->peer[signals.self].rank);
         put(&line, " is ");
