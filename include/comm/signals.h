@@ -29,6 +29,9 @@ void signals_guard_end(void);
 /** Another such call begins: who has begun fewer is late. Local. */
 void signals_guard_call(void);
 
+/** One line a host: may this rank write it? Asked once. Local. */
+bool signals_may_speak(void);
+
 /** The job ends on purpose: who goes now has not died. Called before all ranks are stopped. Local. */
 void signals_leaving(void);
 

@@ -25,13 +25,16 @@ void comm_check_mpi(int code, const char *call, const char *file, int line)
     }
 }
 
-/** Several ranks may fail for one reason: the lowest speaks, and stops the others while they wait for their turn. */
+/** Several ranks may fail for one reason: the lowest speaks, and stops the others while they wait for their turn. Of a host no second one
+ * speaks, however slow the first is. */
 static void take_turn(void)
 {
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    const long ms = 100L * (rank < 9 ? rank : 9);
-    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000L * (rank < 9 ? rank : 9)}, NULL);
+    if (!signals_may_speak()) {
+        nanosleep(&(struct timespec){.tv_sec = 10}, NULL);
+    }
 }
 
 static void stop_all_ranks(int code)

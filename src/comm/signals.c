@@ -225,6 +225,11 @@ void signals_guard_end(void)
     alarm(0);
 }
 
+bool signals_may_speak(void)
+{
+    return signals.host == NULL || atomic_exchange(&signals.host->named, 1) == 0;
+}
+
 void signals_leaving(void)
 {
     if (signals.host != NULL) {
